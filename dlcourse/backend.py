@@ -1,0 +1,114 @@
+"""NumPy or CuPy behind one name, `xp`.
+
+    from dlcourse.backend import xp
+    xp.exp(x)                       # numpy.exp or cupy.exp, whichever is in use
+
+Everything a network computes goes through `xp`, so the same lines run on a processor and on a GPU.
+`use("cupy")` switches, `use("auto")` takes the GPU where there is one, and `DLCOURSE_BACKEND=cupy` in the
+environment chooses before the first line runs. Build networks after switching: their arrays stay where they
+were made. Pictures and files take host arrays: `to_host(array)` brings one back.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dlcourse.settings import refuse
+
+BACKENDS = ("numpy", "cupy")
+Array = Any  # numpy.ndarray or cupy.ndarray
+
+
+class BackendError(RuntimeError, ImportError):
+    """The backend asked for is not to be had on this machine."""
+
+
+class ArrayModule:
+    """Stands for the module in use. Each name is looked up once and then kept, so `xp.exp` costs no more
+    than `numpy.exp` does: a slider retrains a small network with thousands of such look-ups."""
+
+    backend_name: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # inspection by tools must not choose a backend
+            raise AttributeError(name)
+        if name == "backend_name":
+            use(os.environ.get("DLCOURSE_BACKEND", "numpy"))
+        else:
+            setattr(self, name, getattr(importlib.import_module(self.backend_name), name))
+        return self.__dict__[name]
+
+    def __repr__(self) -> str:
+        return f"<array module {self.backend_name}>"
+
+
+xp = ArrayModule()
+
+
+def use(name: str) -> str:
+    """Switch to "numpy", "cupy", or "auto": CuPy where there is a GPU for it, NumPy elsewhere.
+
+    Returns the name of the backend now in use. Raises BackendError, saying what to install, if there is no
+    such thing here.
+    """
+    if name == "auto":
+        name = "numpy" if why_no_gpu() else "cupy"
+    if name not in BACKENDS:
+        refuse("use.name", 'be "numpy", "cupy" or "auto"', name, "NumPy works everywhere.")
+    if name == "cupy" and (reason := why_no_gpu()):
+        raise BackendError(f'use("cupy") must find CuPy and a GPU; {reason} NumPy works meanwhile: use("numpy").')
+    xp.__dict__.clear()
+    xp.backend_name = name
+    return name
+
+
+@contextmanager
+def using(name: str) -> Iterator[str]:
+    """Inside `with using("cupy"):` that backend is in use; afterwards the one before is again."""
+    before = xp.backend_name
+    try:
+        yield use(name)
+    finally:
+        use(before)
+
+
+def why_no_gpu() -> str | None:
+    """Why CuPy cannot be used here, as a sentence that says what to do; None where it can."""
+    try:
+        cupy: ModuleType = importlib.import_module("cupy")
+    except ImportError as error:
+        return f"CuPy cannot be imported ({error}). Install it: pip install 'dlcourse[gpu]'."
+    try:
+        return None if cupy.cuda.runtime.getDeviceCount() else "CuPy sees no GPU. Check the driver: nvidia-smi."
+    except Exception as error:  # CuPy has its own error types, one for each way a driver can be missing
+        return f"CuPy finds no usable GPU ({error}). Check the driver: nvidia-smi."
+
+
+def to_host(array: Any) -> np.ndarray:
+    """The array as NumPy's: itself if it is one, a copy if it lives on a GPU."""
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return importlib.import_module("cupy").asnumpy(array)
+    return np.asarray(array)
+
+
+def to_device(array: Any, dtype: Any = None) -> Array:
+    """The array where the backend in use computes, in `dtype` if one is given. No copy if it is there already."""
+    if xp.backend_name == "numpy":
+        array = to_host(array)
+    return xp.asarray(array, dtype)
+
+
+def is_array(value: object) -> bool:
+    """True for an array of any backend, False for a plain number."""
+    return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0
+
+
+def erf(x: Array) -> Array:
+    """The error function, which NumPy lacks and SciPy has for both backends."""
+    name = "scipy.special" if xp.backend_name == "numpy" else "cupyx.scipy.special"
+    return importlib.import_module(name).erf(x)

@@ -1,0 +1,128 @@
+"""How wrong a prediction is, and which way is better.
+
+    value = loss.forward(prediction, target)    the mean over the batch: one number, or one per lane
+    dprediction = loss.backward()               d(value)/d(prediction)
+
+Sums over a batch or over classes are written as products with a vector of ones (`z @ ones`): the same sum, on
+the fastest road a processor has, and in the same order for one lane as for many.
+"""
+
+from functools import lru_cache
+from typing import Annotated, Any
+
+import numpy as np
+
+from dlcourse.backend import Array, to_device, to_host, xp
+from dlcourse.settings import refuse, settings, share
+
+
+class Loss:
+    """The interface of every loss. A subclass writes prepare, compare and backward."""
+
+    def forward(self, prediction: Array, target: Any) -> Array:
+        return self.compare(prediction, self.prepare(target, prediction.shape[-1:], prediction.dtype))
+
+    def prepare(self, target: Any, outputs: tuple[int, ...], dtype: Any) -> Array:
+        """The targets, checked, in the form that `compare` takes. Training prepares a whole data set once."""
+        raise NotImplementedError
+
+    def compare(self, prediction: Array, target: Array) -> Array:
+        """The value for prepared targets; keeps what `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self) -> Array:
+        raise NotImplementedError
+
+    def accuracy(self, prediction: Array, target: Array) -> Array | None:
+        """The share of examples that are right, per lane; None where right and wrong have no meaning."""
+        return None
+
+
+@settings
+class MeanSquaredError(Loss):
+    """The mean over batch and outputs of the squared difference (Gauss 1809).
+
+    value = mean((prediction − target)²)
+    dprediction = 2 (prediction − target) / (batch · outputs)
+
+    PyTorch's and Keras' MSE; ½ Σ (…)² per example is another common form: mind the factor.
+    """
+
+    def prepare(self, target: Any, outputs: tuple[int, ...], dtype: Any) -> Array:
+        target = to_device(target, dtype)
+        if target.ndim == 1 and outputs == (1,):
+            target = target[:, None]
+        if target.shape[-1:] != outputs:
+            rule = f"have as many columns as the prediction, {outputs[0]}"
+            refuse("MeanSquaredError.target", rule, target.shape, "Its shape is (batch, outputs).")
+        return target
+
+    def compare(self, prediction: Array, target: Array) -> Array:
+        self.difference = prediction - target
+        per_example, mean = sum_and_mean(prediction)
+        return (mean @ (self.difference**2 @ per_example))[..., 0, 0] / prediction.shape[-1]
+
+    def backward(self) -> Array:
+        batch, outputs = self.difference.shape[-2:]
+        return self.difference * (2 / (batch * outputs))
+
+
+@settings
+class SoftmaxCrossEntropy(Loss):
+    """The surprise at the true class, in nats, when a softmax turns scores into probabilities.
+
+    p = eᶻ / Σ eᶻ                            z = prediction, one score per class
+    value = mean(−Σ t log p) = mean(log Σ eᶻ − Σ t z)
+    dz = (p − t) / batch
+
+    target: whole numbers (batch,), the classes, or rows of probabilities t (batch, classes).
+    label_smoothing s: t ← (1 − s) t + s / classes (Szegedy et al. 2015, arXiv:1512.00567).
+    The largest score of a row is taken off first, so that no exponential overflows.
+    """
+
+    label_smoothing: Annotated[float, share, "0.1 is the usual amount."] = 0.0
+
+    def prepare(self, target: Any, outputs: tuple[int, ...], dtype: Any) -> Array:
+        classes = outputs[-1]
+        t = to_device(one_hot(target, classes) if target.ndim == 1 else target, dtype)
+        if t.shape[-1] != classes:
+            rule = f"be labels (batch,) or rows of {classes} probabilities"
+            refuse("SoftmaxCrossEntropy.target", rule, t.shape, "The network has that many outputs.")
+        s = self.label_smoothing
+        return (1 - s) * t + s / classes if s else t
+
+    def compare(self, prediction: Array, target: Array) -> Array:
+        over_classes, mean = sum_and_mean(prediction)
+        z = prediction - prediction.max(axis=-1, keepdims=True)  # (..., batch, classes)
+        e = xp.exp(z)
+        total = e @ over_classes  # (..., batch, 1)
+        self.p, self.t = e / total, target
+        return (mean @ (xp.log(total) - (z * target) @ over_classes))[..., 0, 0]
+
+    def backward(self) -> Array:
+        return (self.p - self.t) * (1 / self.p.shape[-2])
+
+    def accuracy(self, prediction: Array, target: Array) -> Array:
+        return (prediction.argmax(axis=-1) == target.argmax(axis=-1)).mean(axis=-1)
+
+
+def one_hot(labels: Any, classes: int) -> np.ndarray:
+    """(batch,) whole numbers → (batch, classes) with a single 1 in each row."""
+    labels = to_host(labels)
+    if labels.dtype.kind not in "iu":
+        refuse("SoftmaxCrossEntropy.target", "be whole numbers", labels.dtype.name, "Use labels.astype(int).")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        rule = f"lie in 0 … {classes - 1}, one class for each output of the network"
+        refuse("SoftmaxCrossEntropy.target", rule, int(wrong), "Relabel, or give the last layer more units.")
+    return np.eye(classes, dtype="float32")[labels]
+
+
+def sum_and_mean(prediction: Array) -> tuple[Array, Array]:
+    """Ones (outputs, 1) to sum a row with, and 1/batch (1, batch) to average the batch with."""
+    return constants(xp.backend_name, *prediction.shape[-2:], prediction.dtype)
+
+
+@lru_cache(maxsize=64)
+def constants(backend: str, batch: int, outputs: int, dtype: Any) -> tuple[Array, Array]:
+    return xp.ones((outputs, 1), dtype), xp.full((1, batch), 1 / max(batch, 1), dtype)

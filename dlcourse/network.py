@@ -1,0 +1,141 @@
+"""Layers in a row over one theta."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcourse.backend import Array, to_device, xp
+from dlcourse.initializers import Shape
+from dlcourse.layers.base import Layer
+from dlcourse.parameters import Parameters
+from dlcourse.settings import SettingError, check, count, is_whole, refuse, suggest_names
+
+
+class Network:
+    """Layers in a row: each one's output is the next one's input.
+
+    layers          what it is made of, first to last
+    input_shape     of one example, without the batch: (features,) or (height, width, channels)
+    seed            where theta starts; a sequence of seeds, one for each lane, gives every lane its own start
+    lanes           None, or how many configurations train side by side (theta is then (lanes, P))
+    dtype           "float32", or "float64" to check gradients
+
+    Raises SettingError where two layers do not fit, naming both shapes.
+    """
+
+    @suggest_names
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Shape,
+        seed: int | Sequence[int] = 0,
+        lanes: int | None = None,
+        dtype: Any = "float32",
+    ):
+        if lanes is not None:
+            check("Network.lanes", count, lanes, "None trains a single configuration.")
+        self.layers = check_layers(layers)
+        self.input_shape = shape = check_shape(input_shape)
+        for number, layer in enumerate(self.layers):
+            try:
+                shape = layer.prepare(shape)
+            except SettingError as error:
+                raise SettingError(f"layer {number}, {layer!r}, does not fit: {error}") from None
+        self.output_shape = shape
+        self.seed, self.lanes = seed, lanes
+        self.parameters = Parameters(self.layers, lanes, dtype)
+        self.backend = xp.backend_name
+        self.reserved: int | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start that the seed gave."""
+        self.parameters.initialize(self.seed)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Scores for a batch: (batch, *input_shape) → (batch, outputs), or (lanes, batch, outputs)."""
+        x = self.enter(x)
+        self.release()
+        return self.run(x, training)
+
+    def backward(self, dy: Array) -> Array:
+        """The gradient of the last forward pass into every grad window; returns d(loss)/dx."""
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+    def predict(self, x: Array) -> Array:
+        """`forward` as it is used after training: no dropout, running statistics."""
+        return self.forward(x, training=False)
+
+    def run(self, x: Array, training: bool) -> Array:
+        """`forward` without the checks at the door."""
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x
+
+    def enter(self, x: Any) -> Array:
+        """x in the network's dtype, where the network computes; refuses what cannot be its input."""
+        if xp.backend_name != self.backend:
+            rule = f"be in use still: it was when the network was built, with its arrays on {self.backend}"
+            refuse("Network.backend", rule, xp.backend_name, "Build the network after switching.")
+        x = to_device(x, self.parameters.dtype)
+        if x.shape[-len(self.input_shape) :] != self.input_shape or x.ndim <= len(self.input_shape):
+            rule = f"have the shape (batch, {', '.join(map(str, self.input_shape))})"
+            refuse("Network.x", rule, x.shape, "The axes after the batch are input_shape.")
+        return x
+
+    def reserve(self, rows: int) -> None:
+        """Keep every layer's arrays for training steps of `rows` examples (see layers/base.py)."""
+        if self.reserved != rows:
+            lanes: Shape = ()
+            for layer in self.layers:
+                lanes = layer.reserve(rows, lanes, self.parameters.lead, self.parameters.dtype)
+            self.layers[0].needs_dx = False
+            self.reserved = rows
+
+    def release(self) -> None:
+        """Outside training every pass makes its own arrays again, which are the caller's to keep."""
+        if self.reserved is not None:
+            for layer in self.layers:
+                layer.release()
+            self.layers[0].needs_dx = True
+            self.reserved = None
+
+    def summary(self) -> str:
+        """One line per layer: what it is, the shape of its output, its number of parameters."""
+        rows = [("input", shape_text(self.input_shape), "")]
+        for layer in self.layers:
+            size = sum(w.stop - w.start for w in layer.windows.values())
+            rows.append((type(layer).__name__, shape_text(layer.output_shape), f"{size:,}" if size else ""))
+        rows.append(("total", "", f"{self.parameters.size:,}"))
+        return "\n".join(f"{name:<20}{shape:>16}{size:>12}".rstrip() for name, shape, size in rows)
+
+    def __repr__(self) -> str:
+        options = f", seed={self.seed!r}" + (f", lanes={self.lanes}" if self.lanes else "")
+        if self.parameters.dtype != np.float32:
+            options += f", dtype={self.parameters.dtype.name!r}"
+        return f"Network({self.layers!r}, input_shape={self.input_shape}{options})"
+
+
+def shape_text(shape: Shape) -> str:
+    return " × ".join(map(str, shape))
+
+
+def check_shape(shape: Any) -> Shape:
+    if is_whole(shape) or not all(is_whole(n) and n > 0 for n in shape) or not len(shape):
+        refuse("Network.input_shape", "be a tuple of whole numbers above 0", shape, "For 64 features: (64,).")
+    return tuple(int(n) for n in shape)
+
+
+def check_layers(layers: Any) -> list[Layer]:
+    layers = list(layers)
+    if not layers:
+        refuse("Network.layers", "hold one layer or more", layers, "Dense(10) is a start.")
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            refuse("Network.layers", "hold layers only", layer, "With brackets: ReLU(), not ReLU.")
+    if len({id(layer) for layer in layers}) < len(layers):
+        refuse("Network.layers", "hold each layer once", layers, "A layer remembers its last batch: make a second one.")
+    return layers

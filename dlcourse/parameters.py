@@ -1,0 +1,92 @@
+"""Every number a network learns, as one vector theta.
+
+    theta   (P,) or (lanes, P)      all weights, biases, gains … one after another
+    grad    the same shape          d(loss)/d(theta), overwritten by every backward pass
+
+A layer's `W`, `b`, `dW`, `db` are windows: views onto a stretch of these vectors, in the shape the layer
+thinks in. So an optimizer is one line on one vector, a snapshot is `theta.copy()`, and an average of networks
+is an average of vectors. Change theta in place only (`theta -= …`, `theta[:] = …`): a new array would leave the
+windows looking at the old one.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlcourse.backend import Array, to_device, xp
+from dlcourse.initializers import Initializer, Shape, per_lane
+from dlcourse.settings import refuse
+
+
+@dataclass
+class Window:
+    """One named stretch of theta. `decays`: weights shrink under weight decay; biases, gains, shifts do not."""
+
+    name: str
+    shape: Shape
+    init: Initializer
+    decays: bool
+    start: int = 0
+
+    @property
+    def stop(self) -> int:
+        return self.start + math.prod(self.shape)
+
+
+class Parameters:
+    """theta and grad for a row of layers, and the windows through which each layer sees its part.
+
+    lanes: None, or how many configurations train side by side. dtype: "float32" or "float64".
+    """
+
+    def __init__(self, layers: Iterable[Any], lanes: int | None = None, dtype: Any = "float32"):
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f":
+            refuse("Parameters.dtype", "be a floating type", dtype.name, 'Use "float32" or "float64".')
+        self.layers, self.lanes, self.dtype = list(layers), lanes, dtype
+        self.lead: Shape = () if lanes is None else (lanes,)
+        self.windows: list[Window] = []
+        for layer in self.layers:
+            for window in layer.windows.values():
+                window.start = self.windows[-1].stop if self.windows else 0
+                self.windows.append(window)
+        self.theta = xp.zeros((*self.lead, self.size), dtype)
+        self.grad = xp.zeros((*self.lead, self.size), dtype)
+        self.bind()
+
+    def bind(self) -> None:
+        """Let every layer look at this theta and this grad."""
+        for layer in self.layers:
+            layer.bind(self)
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters of one lane."""
+        return self.windows[-1].stop if self.windows else 0
+
+    @property
+    def decay_mask(self) -> Array:
+        """(P,): 1 where weight decay acts, 0 on biases, gains and shifts."""
+        parts = [np.full(w.stop - w.start, w.decays, self.dtype) for w in self.windows]
+        return to_device(np.concatenate([np.zeros(0, self.dtype), *parts]))
+
+    def view(self, vector: Array, first: Window, last: Window | None = None) -> Array:
+        """The window onto `vector`, or one onto `first` and `last` together, stacked as rows."""
+        last = last or first
+        shape = first.shape if last is first else (first.shape[0] + last.shape[0], *first.shape[1:])
+        return vector[..., first.start : last.stop].reshape((*self.lead, *shape))
+
+    def initialize(self, seed: int | Sequence[int] = 0) -> None:
+        """Draw every window anew. A sequence of seeds, one per lane, gives each lane a start of its own."""
+        seeds = [seed] if isinstance(seed, int | np.integer) else list(seed)
+        if len(seeds) > 1 and len(seeds) != self.lanes:
+            refuse("Network.seed", f"be one number, or one for each of lanes={self.lanes}", seed, "Match the two.")
+        rngs = [np.random.default_rng(s) for s in seeds]
+        for window in self.windows:
+            self.view(self.theta, window)[...] = to_device(per_lane(window.init, window.shape, rngs), self.dtype)
+
+    def __repr__(self) -> str:
+        return f"Parameters({self.size} numbers{f' × {self.lanes} lanes' if self.lanes else ''}, {self.dtype.name})"

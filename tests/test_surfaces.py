@@ -1,0 +1,416 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dlcourse import surfaces
+from dlcourse.surfaces import Beale, DoubleWell, Ravine, Rosenbrock, Saddle, descend, newton_path
+
+SURFACES = [
+    surfaces.bowl,
+    surfaces.ravine,
+    Ravine(30.0, 0.5),
+    surfaces.saddle,
+    surfaces.double_well,
+    DoubleWell(depth=2.5, tilt=0.0),
+    DoubleWell(depth=0.1, tilt=0.9),
+    surfaces.rosenbrock,
+    surfaces.beale,
+]
+every_surface = pytest.mark.parametrize("surface", SURFACES, ids=repr)
+
+
+class HeavyBall:
+    """v ← μv − αg, θ ← θ + v, for one float: enough of an optimizer to walk with."""
+
+    def __init__(self, learning_rate, momentum=0.0):
+        self.learning_rate, self.momentum = learning_rate, momentum
+
+    def start(self, theta):
+        self.v = 0.0 * theta
+
+    def step(self, theta, grad):
+        self.v = self.momentum * self.v - self.learning_rate * grad
+        return theta + self.v
+
+
+def random_points(surface, n=40):
+    x0, x1, y0, y1 = surface.bounds
+    return np.random.default_rng(7).uniform([x0, y0], [x1, y1], (n, 2))
+
+
+# Formulas
+
+
+@every_surface
+def test_gradient_matches_central_differences(surface):
+    h = 6e-6
+    for x, y in random_points(surface).tolist():
+        gx, gy = surface.gradient(x, y)
+        scale = 1.0 + abs(surface.value(x, y)) + abs(gx) + abs(gy)
+        assert (surface.value(x + h, y) - surface.value(x - h, y)) / (2 * h) == pytest.approx(gx, abs=1e-9 * scale)
+        assert (surface.value(x, y + h) - surface.value(x, y - h)) / (2 * h) == pytest.approx(gy, abs=1e-9 * scale)
+
+
+@every_surface
+def test_hessian_matches_central_differences_of_the_gradient(surface):
+    h = 6e-6
+    for x, y in random_points(surface).tolist():
+        hessian = np.array(surface.hessian(x, y))
+        by_x = np.subtract(surface.gradient(x + h, y), surface.gradient(x - h, y)) / (2 * h)
+        by_y = np.subtract(surface.gradient(x, y + h), surface.gradient(x, y - h)) / (2 * h)
+        scale = 1.0 + np.abs(hessian).max() + np.abs(surface.gradient(x, y)).max()
+        assert np.allclose(hessian, [by_x, by_y], rtol=0, atol=1e-9 * scale)
+        assert hessian[0, 1] == hessian[1, 0]
+
+
+@pytest.mark.parametrize(
+    ("surface", "value"),
+    [
+        (Ravine(2.0, 8.0), lambda x, y: x**2 + 4 * y**2),
+        (Saddle(), lambda x, y: x**2 / 2 - y**2 / 2),
+        (DoubleWell(depth=3.0, tilt=0.0), lambda x, y: 3 * (x**2 - 1) ** 2 + y**2 / 2),
+        (Rosenbrock(), lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2),
+        (Beale(), lambda x, y: sum((c - x + x * y**i) ** 2 for i, c in ((1, 1.5), (2, 2.25), (3, 2.625)))),
+    ],
+    ids=repr,
+)
+def test_value_is_the_textbooks(surface, value):
+    x, y = random_points(surface).T
+    assert np.allclose(surface.value(x, y), value(x, y))
+
+
+def test_value_agrees_with_scipys_rosenbrock():
+    optimize = pytest.importorskip("scipy.optimize")
+    for point in random_points(surfaces.rosenbrock):
+        assert surfaces.rosenbrock.value(point) == pytest.approx(optimize.rosen(point))
+        assert np.allclose(surfaces.rosenbrock.gradient(point), optimize.rosen_der(point))
+        assert np.allclose(surfaces.rosenbrock.hessian(point), optimize.rosen_hess(point))
+
+
+# Floats and arrays
+
+
+@every_surface
+def test_floats_and_arrays_agree_to_the_bit(surface):
+    points = random_points(surface)
+    for i, (x, y) in enumerate(points.tolist()):
+        assert surface.value(points)[i] == surface.value(points[i]) == surface.value(x, y)
+        assert surface.gradient(points)[i].tolist() == list(surface.gradient(x, y))
+        assert surface.hessian(points)[i].tolist() == [list(row) for row in surface.hessian(x, y)]
+
+
+@every_surface
+def test_floats_stay_pythons(surface):
+    assert type(surface.value(1.0, 2.0)) is float
+    assert all(type(g) is float for g in surface.gradient(1.0, 2.0))
+    assert all(type(h) is float for row in surface.hessian(1.0, 2.0) for h in row)
+
+
+@every_surface
+@pytest.mark.parametrize("shape", [(2,), (5, 2), (3, 4, 2), (0, 2)])
+def test_shapes(surface, shape):
+    points = np.ones(shape)
+    assert np.shape(surface.value(points)) == shape[:-1]
+    assert surface.gradient(points).shape == shape
+    assert surface.hessian(points).shape == (*shape, 2)
+
+
+@every_surface
+def test_dtype_is_kept_and_whole_numbers_become_floats(surface):
+    point = np.array([1, 2], np.float32)
+    assert surface.value(point).dtype == surface.gradient(point).dtype == surface.hessian(point).dtype == np.float32
+    assert surface.gradient([1, 2]).tolist() == list(surface.gradient(1.0, 2.0))
+
+
+@every_surface
+def test_gradient_is_a_new_array(surface):
+    point = np.array([0.5, 0.25])
+    surface.gradient(point)[:] = np.nan
+    assert point.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("point", [3.0, [1.0], [1.0, 2.0, 3.0], "ab", None, [[1, 2, 3]], [True, False]])
+@pytest.mark.parametrize("method", ["value", "gradient", "hessian"])
+def test_refuses_what_is_no_point(method, point):
+    with pytest.raises(ValueError, match=r"Ravine\.point must .* Give x and y, or an array"):
+        getattr(surfaces.ravine, method)(point)
+
+
+# Where they are flat
+
+
+@every_surface
+def test_minima_are_minima_the_lowest_first(surface):
+    for point in surface.minima:
+        assert np.allclose(surface.gradient(*point), 0.0, atol=1e-12)
+        assert np.linalg.eigvalsh(surface.hessian(np.array(point))).min() > 0
+    values = [surface.value(*point) for point in surface.minima]
+    assert values == sorted(values)
+    assert not values or values[0] == pytest.approx(0.0, abs=1e-12)
+    if values:
+        assert surface.value(random_points(surface, 5000)).min() >= values[0]
+
+
+@every_surface
+def test_start_and_minima_are_in_the_picture(surface):
+    x0, x1, y0, y1 = surface.bounds
+    for x, y in (surface.start, *surface.minima):
+        assert x0 < x < x1 and y0 < y < y1
+
+
+def test_saddle_is_flat_and_no_minimum():
+    for surface, point in ((surfaces.saddle, [0.0, 0.0]), (surfaces.beale, [0.0, 1.0])):
+        assert np.allclose(surface.gradient(point), 0.0)
+        low, high = np.linalg.eigvalsh(surface.hessian(point))
+        assert low < 0 < high
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2, 0.7])
+def test_double_well_has_the_stated_heights(tilt):
+    well = DoubleWell(depth=1.5, tilt=tilt)
+    shallow, top = well.value(-1.0, 0.0), well.value(-tilt, 0.0)
+    assert well.value(1.0, 0.0) == 0.0
+    assert shallow == pytest.approx(16 / 3 * 1.5 * tilt)
+    assert top - shallow == pytest.approx(well.climb)
+    assert well.gradient(-tilt, 0.0) == (0.0, 0.0)
+    assert well.hessian(-tilt, 0.0)[0][0] < 0
+
+
+def test_ravine_knows_its_condition_number():
+    assert surfaces.ravine.condition == Ravine(25.0, 1.0).condition == 25.0
+    assert (surfaces.bowl.name, surfaces.ravine.name) == ("bowl", "ravine")
+
+
+def test_repr_is_the_call():
+    assert repr(DoubleWell(tilt=0.1)) == "DoubleWell(depth=1.0, tilt=0.1)"
+    assert repr(Rosenbrock()) == "Rosenbrock()"
+
+
+@pytest.mark.parametrize("bad", [0, -1, math.nan, math.inf, "1", None, True])
+def test_bad_settings_are_refused_now_and_later(bad):
+    with pytest.raises(ValueError, match=r"Ravine\.curvature_x must be a number above 0; got curvature_x="):
+        Ravine(bad, 1.0)
+    with pytest.raises(ValueError, match=r"DoubleWell\.depth must"):
+        DoubleWell(depth=bad)
+    with pytest.raises(ValueError, match=r"Ravine\.curvature_y must"):
+        Ravine().curvature_y = bad
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.0, math.nan, "0"])
+def test_bad_tilt_is_refused(bad):
+    with pytest.raises(ValueError, match=r"DoubleWell\.tilt must be in \[0, 1\); got tilt="):
+        DoubleWell(tilt=bad)
+
+
+# Paths
+
+
+def test_descend_is_the_closed_form_on_a_ravine():
+    path = descend(Ravine(1.0, 4.0), HeavyBall(0.1), start=(2.0, -3.0), steps=30)
+    k = np.arange(31)
+    assert path.shape == (31, 2)
+    assert np.allclose(path, np.stack([2.0 * 0.9**k, -3.0 * 0.6**k], axis=1))
+
+
+@every_surface
+def test_descend_walks_as_an_array_does(surface):
+    path = descend(surface, HeavyBall(1e-4, 0.9), steps=25)
+    theta, rule = np.array(surface.start), HeavyBall(1e-4, 0.9)
+    rule.start(theta)
+    assert path[0].tolist() == list(surface.start)
+    for point in path[1:]:
+        theta = rule.step(theta, surface.gradient(theta))
+        assert np.allclose(point, theta, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AMSGrad", "Nadam"])
+def test_descend_takes_every_rule_of_the_library(name):
+    rule = getattr(pytest.importorskip("dlcourse.optimizers"), name)(learning_rate=0.02)
+    path = descend(surfaces.ravine, rule, steps=200)
+    theta = np.array(surfaces.ravine.start)
+    rule.start(theta)
+    for _ in range(200):
+        theta = rule.step(theta, surfaces.ravine.gradient(theta))
+    assert np.allclose(path[-1], theta, atol=1e-9)
+    assert surfaces.ravine.value(path[-1]) < surfaces.ravine.value(path[0])
+
+
+def test_descend_leaves_the_optimizer_unused():
+    rule = HeavyBall(0.01, 0.9)
+    first, second = descend(surfaces.ravine, rule), descend(surfaces.ravine, rule)
+    assert np.array_equal(first, second) and not hasattr(rule, "v")
+
+
+@every_surface
+@pytest.mark.parametrize("learning_rate", [0.5, 50.0, 1e12, 1e300])
+def test_descend_ends_a_diverging_path_in_silence(surface, learning_rate):
+    with np.errstate(all="raise"):
+        path = descend(surface, HeavyBall(learning_rate, 0.9), start=(0.7, 0.3), steps=500)
+    assert np.abs(path).max() <= 1e6
+    if learning_rate > 10:
+        assert len(path) < 30
+
+
+def test_descend_zero_steps_is_the_start():
+    assert descend(surfaces.beale, HeavyBall(0.1), start=(1, 2), steps=0).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"start": (1.0, math.nan)}, r"descend\.start must be two finite numbers"),
+        ({"start": (1.0,)}, r"descend\.start must"),
+        ({"start": "ab"}, r"descend\.start must"),
+        ({"start": 3.0}, r"descend\.start must"),
+        ({"start": ("1", "2")}, r"descend\.start must"),
+        ({"start": [[1.0], [2.0, 3.0]]}, r"descend\.start must"),
+        ({"steps": -1}, r"descend\.steps must be a whole number, 0 or more; got steps=-1"),
+        ({"steps": 2.0}, r"descend\.steps must"),
+        ({"steps": True}, r"descend\.steps must"),
+    ],
+)
+def test_descend_refuses(settings, message):
+    with pytest.raises(ValueError, match=message):
+        descend(surfaces.ravine, HeavyBall(0.1), **settings)
+
+
+@pytest.mark.parametrize("surface", [surfaces.bowl, surfaces.ravine, Ravine(1e-3, 1e3)], ids=repr)
+def test_newton_needs_one_step_on_a_quadratic(surface):
+    path = newton_path(surface, start=(3.7, -1.9))
+    assert np.allclose(path[1], 0.0, atol=1e-12)
+
+
+def test_newton_is_quadratic_near_a_minimum():
+    for surface in (surfaces.rosenbrock, surfaces.double_well):
+        (x, y), *_ = surface.minima
+        path = newton_path(surface, start=(x + 0.05, y + 0.05))
+        error = np.linalg.norm(path - [x, y], axis=1)
+        assert error[4] < 1e-8 and error[-1] < 1e-12
+
+
+def test_newton_is_drawn_to_a_saddle():
+    assert np.allclose(newton_path(surfaces.saddle)[1], 0.0)
+    assert np.allclose(newton_path(surfaces.beale)[-1], [0.0, 1.0], atol=1e-6)
+
+
+def test_newton_stops_where_the_hessian_is_singular_or_it_has_arrived():
+    well = DoubleWell(tilt=0.0)
+    flat = 1 / math.sqrt(3)  # 3x² = 1
+    assert len(newton_path(well, start=(flat, 0.5))) <= 2
+    assert len(newton_path(surfaces.ravine, start=(0.0, 0.0))) == 1
+    assert len(newton_path(surfaces.ravine, steps=0)) == 1
+    assert np.isfinite(newton_path(surfaces.beale, start=(-4.0, -4.0), steps=200)).all()
+
+
+# Theory
+
+
+def slowest_error(alpha, mu, curvatures, steps):
+    w, v = np.ones(len(curvatures)), np.zeros(len(curvatures))
+    errors = []
+    for _ in range(steps):
+        v = mu * v - alpha * curvatures * w
+        w = w + v
+        errors.append(np.linalg.norm(w) / math.sqrt(len(w)))
+    return np.array(errors)
+
+
+@pytest.mark.parametrize(("kappa", "plain", "heavy"), [(10, 61, 24), (100, 611, 85), (1000, 6104, 288)])
+def test_published_numbers_of_steps(kappa, plain, heavy):
+    """Fifty curvatures from 1 to kappa; steps until the error is a millionth of what it was (Goh 2017)."""
+    curvatures = np.linspace(1.0, kappa, 50)
+    for (alpha, mu), steps in (
+        ((surfaces.best_gradient_descent(1.0, kappa), 0.0), plain),
+        (surfaces.best_momentum(1.0, kappa), heavy),
+    ):
+        errors = slowest_error(alpha, mu, curvatures, steps)
+        assert errors[-1] <= 1e-6 < errors[-2]
+
+
+@pytest.mark.parametrize(("kappa", "plain", "heavy"), [(10, 0.818, 0.519), (100, 0.980, 0.818), (1000, 0.998, 0.939)])
+def test_rates(kappa, plain, heavy):
+    assert surfaces.gradient_descent_rate(kappa) == pytest.approx(plain, abs=5e-4)
+    assert surfaces.momentum_rate(kappa) == pytest.approx(heavy, abs=5e-4)
+    errors = slowest_error(surfaces.best_gradient_descent(1.0, kappa), 0.0, np.array([1.0, kappa]), 50)
+    assert errors[-1] / errors[-2] == pytest.approx(surfaces.gradient_descent_rate(kappa))
+
+
+@pytest.mark.parametrize("kappa", [1.0, 10.0, 400.0])
+def test_best_settings_reach_the_best_rates_at_both_ends(kappa):
+    alpha, mu = surfaces.best_momentum(2.0, 2.0 * kappa)
+    plain = surfaces.best_gradient_descent(2.0, 2.0 * kappa)
+    for curvature in (2.0, 2.0 * kappa):
+        # near a double root half of the digits are lost
+        assert surfaces.error_factor(alpha, mu, curvature) == pytest.approx(surfaces.momentum_rate(kappa), abs=1e-6)
+        assert surfaces.error_factor(plain, 0.0, curvature) == pytest.approx(surfaces.gradient_descent_rate(kappa))
+
+
+def test_rate_where_the_roots_are_complex_is_the_root_of_the_momentum():
+    """The published text says 2√β; the eigenvalues of its own matrix have size √β."""
+    assert surfaces.error_factor(0.5, 0.81, 1.0) == pytest.approx(0.9)
+    matrix = np.array([[0.81, 1.0], [-0.5 * 0.81, 1.0 - 0.5]])
+    assert np.abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.9)
+
+
+def grows(rule, alpha, mu, curvature=3.0, steps=20_000):
+    w, v = 1.0, 0.0
+    for _ in range(steps):
+        g = curvature * (w + mu * v if rule == "nesterov" else w)
+        v = mu * v - alpha * g
+        w += v
+        if abs(w) > 1e3:
+            return True
+    assert abs(w) < 1e-3
+    return False
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("rule", ["momentum", "nesterov"])
+def test_stability_flips_at_the_limit(rule, mu):
+    limit = surfaces.nesterov_stability_limit if rule == "nesterov" else surfaces.stability_limit
+    factor = surfaces.nesterov_error_factor if rule == "nesterov" else surfaces.error_factor
+    alpha = limit(mu, curvature=3.0)
+    assert not grows(rule, 0.999 * alpha, mu)
+    assert grows(rule, 1.001 * alpha, mu)
+    assert factor(0.999 * alpha, mu, 3.0) < 1 < factor(1.001 * alpha, mu, 3.0)
+    assert factor(alpha, mu, 3.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("alpha", [0.01, 0.2, 0.6])
+def test_nesterov_error_factor_is_its_matrixs(alpha, mu):
+    s = 1.0 - alpha
+    matrix = np.array([[(1 + mu) * s, -mu * s], [1.0, 0.0]])
+    largest = np.abs(np.linalg.eigvals(matrix)).max()
+    assert surfaces.nesterov_error_factor(alpha, mu, 1.0) == pytest.approx(largest)
+
+
+@pytest.mark.parametrize("bad", [0, -1.0, math.nan, math.inf, "2", None, True])
+def test_theory_refuses_bad_numbers(bad):
+    for call in (
+        lambda: surfaces.stability_limit(0.9, bad),
+        lambda: surfaces.nesterov_stability_limit(0.9, bad),
+        lambda: surfaces.error_factor(bad, 0.9, 1.0),
+        lambda: surfaces.nesterov_error_factor(bad, 0.9, 1.0),
+        lambda: surfaces.best_momentum(bad, 1.0),
+        lambda: surfaces.best_gradient_descent(1.0, bad),
+        lambda: surfaces.gradient_descent_rate(bad),
+        lambda: surfaces.momentum_rate(bad),
+    ):
+        with pytest.raises(ValueError, match=r"\w+\.\w+ must be a number"):
+            call()
+    with pytest.raises(ValueError, match=r"stability_limit\.momentum must be in \[0, 1\)"):
+        surfaces.stability_limit(1.0, 1.0)
+    with pytest.raises(ValueError, match=r"best_momentum\.largest must be a number, 2.0 or more"):
+        surfaces.best_momentum(2.0, 1.0)
+
+
+def test_import_needs_numpy_alone():
+    code = (
+        "import sys; sys.modules.update(scipy=None, matplotlib=None, sklearn=None)\n"
+        "from dlcourse.surfaces import *; newton_path(ravine)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
