@@ -79,6 +79,7 @@ def compare_gradients(
         return float(to_host(loss.forward(network.forward(x, training=True), y)).sum())  # lanes do not interact
 
     value()
+    network.parameters.grad[...] = np.nan  # backward must overwrite it all
     dx = to_host(network.backward(loss.backward()))
     dx = dx.sum(axis=0) if network.lanes else dx  # all lanes saw the same x
     grad = to_host(network.parameters.grad).copy()

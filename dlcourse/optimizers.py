@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from dlcourse.backend import Array, is_array, to_device, xp
-from dlcourse.settings import Rate, refuse, settings, share
+from dlcourse.settings import Rate, is_column, is_number, refuse, settings, share
 
 Momentum_ = Annotated[Any, share, "0.9 is the usual choice; 1 would never slow down."]
 
@@ -31,7 +31,7 @@ class Optimizer:
         """Forget everything. decay_mask: 1 where decoupled weight decay acts, 0 where not; None: everywhere."""
         if is_array(theta) and theta.dtype.kind != "f":
             refuse(f"{type(self).__name__}.theta", "hold floating-point numbers", theta.dtype, "Use astype(float).")
-        self.steps = 0
+        self.steps, self.lr = 0, None
         self.theta_like, self.decay_mask = theta, 1.0 if decay_mask is None else decay_mask
 
     def step(self, theta: Array, grad: Array) -> Array:
@@ -52,11 +52,11 @@ class Optimizer:
         if not callable(lr):
             return lr
         lr = lr(self.steps)
-        if isinstance(lr, np.ndarray):
+        if is_column(lr):
             return lr
-        if not (isinstance(lr, int | float | np.generic) and np.isfinite(lr)):
+        if not is_number(lr):
             what = f"{type(self).__name__}.learning_rate({self.steps})"
-            refuse(what, "be a finite number", lr, "The schedule returned it.")
+            refuse(what, "be a finite number, or a (lanes, 1) column of such", lr, "The schedule returned it.")
         return float(lr)
 
     def weak(self, setting: Any) -> Any:
@@ -65,7 +65,13 @@ class Optimizer:
         NumPy lets a Python number take the dtype of the array it meets ("weak"). Treating a column alike
         makes a lane's arithmetic that of a single run, bit for bit.
         """
-        return to_device(setting, self.theta_like.dtype) if isinstance(setting, np.ndarray) else setting
+        if not isinstance(setting, np.ndarray):
+            return setting
+        shape = getattr(self.theta_like, "shape", ())
+        if setting.shape[:-1] != shape[:-1]:
+            rule = f"have one row for each lane of theta, whose shape is {shape}"
+            refuse(f"{type(self).__name__}.settings", rule, setting.shape, "A column is (lanes, 1).")
+        return to_device(setting, self.theta_like.dtype)
 
 
 def zeros_like(theta: Array) -> Array:

@@ -110,7 +110,7 @@ def settings(cls: type[T]) -> type[T]:
     for name, hint in get_type_hints(cls, include_extras=True).items():
         if getattr(hint, "__metadata__", None):
             setattr(cls, name, Checked(name, *hint.__metadata__))
-    cls.__init__ = suggest_names(cls.__init__, cls.__name__)  # type: ignore[misc]
+    setattr(cls, "__init__", suggest_names(cls.__init__, cls.__name__))
     return cls
 
 

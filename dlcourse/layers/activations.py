@@ -3,7 +3,7 @@
 import math
 from typing import Annotated
 
-from dlcourse.backend import Array, erf, xp
+from dlcourse.backend import Array, erf, to_device, xp
 from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.settings import not_negative, settings
@@ -41,7 +41,7 @@ class LeakyReLU(Layer):
     slope: Annotated[float, not_negative, "0.01 is the usual one."] = 0.01
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.slopes = xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
+        self.slopes = xp.where(x > 0, x.dtype.type(1), to_device(self.slope, x.dtype))
         return xp.multiply(x, self.slopes, out=self.keep.y)
 
     def backward(self, dy: Array) -> Array:
@@ -112,8 +112,7 @@ class Flatten(Layer):
         return (math.prod(input_shape),)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.shape = x.shape
         return x.reshape((*x.shape[: -len(self.input_shape)], *self.output_shape))
 
     def backward(self, dy: Array) -> Array:
-        return dy.reshape(self.shape)
+        return dy.reshape((*dy.shape[:-1], *self.input_shape))

@@ -8,7 +8,7 @@ layers     digits with their predictions, histograms of what a layer holds
 
 from dlcourse.plots.curves import Curve, curve, event, ghost, name_axes, spread_labels
 from dlcourse.plots.layers import DigitGrid, fill_histogram, histogram
-from dlcourse.plots.style import METHOD, PALETTE, Still, look, new_figure, on_white, panels, settle, style
+from dlcourse.plots.style import METHOD, PALETTE, Still, look, new_figure, on_white, panels, settle, styled
 from dlcourse.plots.surfaces import Path, contours, path
 
 __all__ = [
@@ -32,5 +32,5 @@ __all__ = [
     "path",
     "settle",
     "spread_labels",
-    "style",
+    "styled",
 ]

@@ -101,8 +101,8 @@ def look(name: str) -> dict[str, Any]:
     return dict(METHOD[key])
 
 
-def style() -> AbstractContextManager[None]:
-    """`with style(): ...` makes axes in the course's look and leaves everybody else's settings as they are."""
+def styled() -> AbstractContextManager[None]:
+    """`with styled(): ...` makes axes in the course's look and leaves everybody else's settings as they are."""
     return matplotlib.rc_context(RC)
 
 
@@ -110,7 +110,7 @@ def new_figure(width: float = 9.0, height: float = 3.2, dpi: float = 100.0) -> F
     """An empty figure of width x height inches on an Agg canvas, unknown to pyplot: nothing to close or leak."""
     for name, value in {"width": width, "height": height, "dpi": dpi}.items():
         check(f"new_figure.{name}", positive, value, "9 x 3.2 inches at 100 dpi fit a notebook.")
-    with style():
+    with styled():
         figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
         FigureCanvasAgg(figure)
     return figure
@@ -121,7 +121,7 @@ def panels(figure: Figure, rows: int = 1, columns: int = 1, **subplots: Any) -> 
     whole = Rule("be a whole number, 1 or more", lambda v: is_whole(v) and v >= 1)
     check("panels.rows", whole, rows, "1 is enough for most pictures.")
     check("panels.columns", whole, columns, "3 fit beside each other.")
-    with style():
+    with styled():
         return list(figure.subplots(rows, columns, squeeze=False, **subplots).ravel())
 
 

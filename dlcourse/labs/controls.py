@@ -1,0 +1,142 @@
+"""What a reader can turn: each control is a description, from which the lab makes a widget.
+
+    Slider(0.0, 0.99, 0.9, step=0.01, label="momentum μ")
+    Slider(1e-3, 1.0, 0.1, log=True, label="learning rate η")
+    Choice([8, 16, 32], 16, label="width")
+    Switch(True, label="batch norm")
+    Seed()
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets
+
+from dlcourse.settings import is_number, refuse, settings
+
+
+class Control:
+    """The interface of every control: `value` at the start, a widget, and the widget's value as a setting."""
+
+    value: Any
+    label: str
+
+    def widget(self, name: str) -> ipywidgets.Widget:
+        raise NotImplementedError
+
+    def setting(self, shown: Any) -> Any:
+        """The setting for what the widget shows."""
+        return shown
+
+    def shown(self, setting: Any) -> Any:
+        """What the widget shows for this setting."""
+        return setting
+
+    def check(self, name: str, setting: Any) -> Any:
+        """The setting, if this control can be put there."""
+        return setting
+
+
+@settings
+class Slider(Control):
+    """A number between low and high. log: equal steps on a logarithmic scale, to three significant digits."""
+
+    low: float
+    high: float
+    value: float
+    step: float | None = None
+    label: str = ""
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(is_number(v) for v in (self.low, self.high, self.value)) or not self.low <= self.value <= self.high:
+            refuse("Slider.value", f"lie in [{self.low}, {self.high}]", self.value, "It is where the slider starts.")
+        if self.log and self.low <= 0:
+            refuse("Slider.low", "be above 0 on a logarithmic scale", self.low, "1e-4 is a usual end.")
+
+    @property
+    def whole(self) -> bool:
+        return all(isinstance(v, int) for v in (self.low, self.high, self.value))
+
+    def widget(self, name: str) -> ipywidgets.Widget:
+        common = dict(description=self.label or name.replace("_", " "), **STYLE)
+        if self.log:
+            low, high = math.log10(self.low), math.log10(self.high)
+            return ipywidgets.FloatLogSlider(
+                self.value, min=low, max=high, step=self.step or (high - low) / 60, readout_format=".3g", **common
+            )
+        if self.whole:
+            return ipywidgets.IntSlider(self.value, self.low, self.high, self.step or 1, **common)
+        step = self.step or (self.high - self.low) / 100
+        digits = max(0, math.ceil(-math.log10(step)))  # as many as the steps have
+        return ipywidgets.FloatSlider(
+            self.value, min=self.low, max=self.high, step=step, readout_format=f".{digits}f", **common
+        )
+
+    def setting(self, shown: Any) -> Any:
+        return shown if self.whole else float(f"{shown:.3g}")
+
+    def check(self, name: str, setting: Any) -> Any:
+        if not is_number(setting) or not self.low <= setting <= self.high:
+            refuse(f"Lab.{name}", f"lie in [{self.low}, {self.high}]", setting, "Those are the ends of its slider.")
+        return setting
+
+
+@settings
+class Choice(Control):
+    """One of a few."""
+
+    options: Sequence[Any]
+    value: Any
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        self.check("value", self.value)
+
+    def widget(self, name: str) -> ipywidgets.Widget:
+        label = self.label or name.replace("_", " ")
+        return ipywidgets.Dropdown(options=list(self.options), value=self.value, description=label, **STYLE)
+
+    def check(self, name: str, setting: Any) -> Any:
+        if setting not in self.options:
+            refuse(f"Lab.{name}", f"be one of {list(self.options)}", setting, "Those are its choices.")
+        return setting
+
+
+@settings
+class Switch(Control):
+    """On or off."""
+
+    value: bool
+    label: str = ""
+
+    def widget(self, name: str) -> ipywidgets.Widget:
+        label = self.label or name.replace("_", " ")
+        return ipywidgets.Checkbox(value=self.value, description=label, indent=False)
+
+    def check(self, name: str, setting: Any) -> Any:
+        if not isinstance(setting, bool):
+            refuse(f"Lab.{name}", "be True or False", setting, "It is a switch.")
+        return setting
+
+
+def Seed(value: int = 0) -> Slider:
+    """Another draw of the dice: 0 … 20."""
+    return Slider(0, 20, value, label="seed")
+
+
+STYLE: Any = {"style": {"description_width": "8.5em"}, "layout": {"width": "29em"}}
+
+
+def control(name: str, given: Any) -> Control:
+    """A control as it is, or made of the usual short form: (low, high), (low, high, value), a list, True, a number."""
+    if isinstance(given, Control):
+        return given
+    if isinstance(given, bool):
+        return Switch(given)
+    if isinstance(given, list) and given:
+        return Choice(given, given[0])
+    if isinstance(given, tuple) and len(given) in (2, 3):
+        return Slider(*given) if len(given) == 3 else Slider(*given, given[0])
+    refuse(f"Lab.{name}", "be a control, (low, high, value), a list or a bool", given, "Slider(0.0, 1.0, 0.5), say.")

@@ -1,0 +1,299 @@
+"""The lab engine: controls → run → draw → one picture, the newest setting always first.
+
+    def run(learning_rate, momentum): ...           # returns a state, or yields states as training goes on
+    def draw(figure, state): ...                    # makes artists once, then moves them
+    def describe(state, settings): ...              # the finding, a sentence
+
+    Lab(run, draw, describe=describe, learning_rate=Slider(1e-3, 1, 0.1, log=True), momentum=(0.0, 0.99)).show()
+
+A change of a control asks for a new picture. One job runs at a time; when it is done, the newest request is
+taken and the ones between are forgotten. All of it happens on the kernel's event loop: no threads, no locks.
+"""
+
+import asyncio
+import base64
+import html
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets
+import numpy as np
+
+from dlcourse.labs.code import reproduce
+from dlcourse.labs.controls import Control, control
+from dlcourse.labs.picture import Painter, encode, still
+from dlcourse.labs.screen import Screen
+from dlcourse.plots.style import new_figure
+from dlcourse.settings import refuse, unknown_name
+
+PATIENCE = 0.15  # seconds after which a long job shows how far it is, and gives way to a newer request
+PLAY = 0.05  # seconds a frame stands when a training run is played
+PAUSE = 0.7  # seconds without a change after which the picture on the screen becomes the ghost of the next
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a lab: the PNG, what it shows in words, the finding, and the settings it belongs to."""
+
+    png: bytes
+    alt: str
+    finding: str
+    settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Frame({self.finding!r}, settings={self.settings})"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        png = base64.b64encode(still(self.png, self.finding)).decode()
+        return {"image/png": png, "text/plain": self.finding}, {"image/png": {"alt": self.alt}}
+
+
+class LabBox(ipywidgets.VBox):
+    """A lab on the page. Saved, it is a still picture with its finding, for pages that have no kernel."""
+
+    frame: Frame | None = None
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        if self.frame:
+            more, about = self.frame._repr_mimebundle_()
+            data, metadata = {**data, **more}, {**metadata, **about}
+        return data, metadata
+
+
+class Lab:
+    """A picture that follows its controls.
+
+    run(**settings)            returns a state, or yields states: then Play shows them one after the other
+    draw(figure, state)        the first time the figure is empty: make axes and artists; keep them in figure.art,
+                               and only move them (set_data, set_text …) afterwards
+    describe(state, settings)  the finding in a sentence, without NaN
+    alt                        what the picture is: kind of chart, axes. The finding is added to it.
+    ghost                      False if an earlier run behind the present one would only confuse
+    controls                   name=Slider(…), Choice(…), Switch(…) or a short form; the names are run's
+
+    An exception in one of the three is shown in the lab with the settings that caused it; the lab stays alive.
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        draw: Callable[[Any, Any], None],
+        *,
+        describe: Callable[[Any, dict[str, Any]], str],
+        alt: str = "",
+        figure_size: tuple[float, float] = (9.0, 3.2),
+        ghost: bool = True,
+        **controls: Any,
+    ):
+        self.run, self.draw, self.describe = run, draw, describe
+        self.alt, self.figure_size, self.haunted = alt, figure_size, ghost
+        self.controls: dict[str, Control] = {name: control(name, given) for name, given in controls.items()}
+        try:
+            inspect.signature(run).bind(**self.controls)
+        except TypeError as error:
+            refuse("Lab.controls", f"be what run takes ({error})", list(controls), "Give one control per argument.")
+        self.new_picture()
+
+    # one frame, without any widget
+
+    def new_picture(self) -> None:
+        """An empty figure, with limits that have not grown yet."""
+        figure = new_figure(*self.figure_size)
+        figure.art = Art()  # type: ignore[attr-defined]
+        self.painter = Painter(figure)
+
+    def settings(self, **given: Any) -> dict[str, Any]:
+        """All settings: those given, the others as the lab starts."""
+        for name in given:
+            if name not in self.controls:
+                unknown_name(f"Lab.{name}", given[name], self.controls)
+        return {name: c.check(name, given.get(name, c.value)) for name, c in self.controls.items()}
+
+    def states(self, settings: dict[str, Any]) -> Iterator[Any]:
+        """What run returns, or yields. A run that diverges says so in its finding, not by warnings."""
+        with np.errstate(all="ignore"):
+            result = self.run(**settings)
+            if inspect.isgenerator(result):
+                yield from result
+            else:
+                yield result
+
+    def last_frame(self, **given: Any) -> Frame:
+        """The frame that the lab ends with at these settings. Raises what run, draw or describe raise."""
+        settings = self.settings(**given)
+        state = None
+        for state in self.states(settings):  # noqa: B007 - the last one counts
+            pass
+        return self.frame(state, settings)
+
+    def frame(self, state: Any, settings: dict[str, Any]) -> Frame:
+        finding = str(self.describe(state, settings))
+        png = encode(self.painter.pixels(lambda: self.draw(self.painter.figure, state)))
+        return Frame(png, f"{self.alt} {finding}".strip(), finding, settings)
+
+    def code(self, **given: Any) -> str:
+        """Lines that make the same run from these settings, ready to be pasted into a cell."""
+        return reproduce(self.run, self.settings(**given))
+
+    # on the page
+
+    def show(self) -> LabBox:
+        """The lab as a widget, with its first picture."""
+        self.screen = Screen()
+        self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
+        self.wanted: dict[str, Any] | None = None
+        self.playing = False
+        self.task: asyncio.Task[None] | None = None
+        self.shown: tuple[Any, Frame] | None = None  # state and frame on the screen
+        self.ghost: tuple[Any, Frame] | None = None
+        self.changed = 0.0
+        for widget in self.widgets.values():
+            widget.observe(self.on_change, "value")
+        rows = [self.box(list(self.widgets.values()), "dlcourse-controls"), self.screen, *self.make_buttons()]
+        page = LabBox(rows)
+        page.add_class("dlcourse-lab")
+        self.page = page
+        self.finish_job(self.present())
+        return page
+
+    def box(self, children: list[Any], name: str) -> ipywidgets.HBox:
+        box = ipywidgets.HBox(children)
+        box.add_class(name)
+        return box
+
+    def make_buttons(self) -> list[Any]:
+        self.play_button = ipywidgets.Button(description="Play", icon="play", tooltip="Show training as it happens")
+        self.pin_button = ipywidgets.ToggleButton(description="Pin", icon="thumb-tack", tooltip="Keep this run behind")
+        self.reset_button = ipywidgets.Button(description="Reset", icon="undo", tooltip="Back to the start")
+        self.code_button = ipywidgets.ToggleButton(description="Code", icon="code", tooltip="The lines behind it")
+        self.code_area = ipywidgets.HTML()
+        self.code_area.add_class("dlcourse-code")
+        self.play_button.on_click(self.on_play)
+        self.reset_button.on_click(self.on_reset)
+        self.pin_button.observe(self.on_pin, "value")
+        self.code_button.observe(lambda _: self.show_code(), "value")
+        buttons = [self.pin_button, self.reset_button, self.code_button]
+        if inspect.isgeneratorfunction(self.run):
+            buttons = [self.play_button, *buttons]
+        return [self.box(buttons, "dlcourse-buttons"), self.code_area]
+
+    def present(self) -> dict[str, Any]:
+        """The settings that the widgets show."""
+        return {name: self.controls[name].setting(widget.value) for name, widget in self.widgets.items()}
+
+    def on_change(self, _: Any) -> None:
+        settled = time.monotonic() - self.changed > PAUSE
+        self.changed = time.monotonic()
+        if settled and not self.pin_button.value:
+            self.ghost = self.shown
+            self.show_ghost()
+        self.ask()
+
+    def on_play(self, _: Any) -> None:
+        self.playing = True
+        self.ask()
+
+    def on_reset(self, _: Any) -> None:
+        self.pin_button.value = False
+        self.new_picture()
+        self.ghost = None
+        for name, widget in self.widgets.items():
+            widget.value = self.controls[name].shown(self.controls[name].value)
+        self.ghost = None
+        self.show_ghost()
+        self.ask()
+
+    def on_pin(self, change: Any) -> None:
+        self.ghost = self.shown if change["new"] else None
+        self.screen.pinned = f"Pinned: {self.ghost[1].finding}" if self.ghost else ""
+        self.show_ghost()
+
+    def show_ghost(self) -> None:
+        """Send the earlier run, drawn on the present axes, to stand behind the present one."""
+        if not self.haunted or self.ghost is None:
+            self.screen.ghost = b""
+            return
+        state = self.ghost[0]
+        pixels = self.painter.pixels(lambda: self.draw(self.painter.figure, state)).copy()
+        for ax in self.painter.figure.axes:
+            if ax.get_gid() == "no-ghost":  # a picture, say: two on top of each other are none
+                (x0, y0), (x1, y1) = ax.get_tightbbox().get_points().round().astype(int)
+                pixels[len(pixels) - y1 : len(pixels) - y0, x0:x1] = 255
+        self.screen.ghost = encode(pixels)
+        self.ghost_scene = self.painter.scenery
+
+    def show_code(self) -> None:
+        lines = html.escape(self.code(**self.present())) if self.code_button.value else ""
+        self.code_area.value = f"<pre tabindex='0'>{lines}</pre>" if lines else ""
+
+    # the newest request first
+
+    def ask(self) -> None:
+        """Ask for a picture of the present settings; it comes when the running job is done."""
+        self.wanted = self.present()
+        if self.task is None or self.task.done():
+            try:
+                self.task = asyncio.get_running_loop().create_task(self.work())
+            except RuntimeError:  # no event loop: a plain script
+                self.finish_job(self.wanted)
+
+    async def work(self) -> None:
+        while self.wanted is not None:
+            settings, self.wanted = self.wanted, None
+            await self.job(settings)
+            await asyncio.sleep(0.001)  # let the messages in that have come meanwhile
+
+    async def job(self, settings: dict[str, Any]) -> None:
+        """Run to the end, or until something newer is wanted and this job is taking long."""
+        playing, self.playing = self.playing, False
+        started = looked = time.monotonic()
+        state = None
+        try:
+            for state in self.states(settings):
+                now = time.monotonic()
+                if playing or now - looked > PATIENCE:
+                    self.put(state, settings)
+                    await asyncio.sleep(max(0.001, PLAY - (time.monotonic() - now)) if playing else 0.001)
+                    looked = time.monotonic()
+                if self.wanted is not None and (playing or looked - started > PATIENCE):
+                    return
+            self.put(state, settings)
+        except Exception as error:
+            self.report(error, settings)
+
+    def finish_job(self, settings: dict[str, Any]) -> None:
+        """A job at once, without an event loop."""
+        state = None
+        try:
+            for state in self.states(settings):  # noqa: B007 - the last one counts
+                pass
+            self.put(state, settings)
+        except Exception as error:
+            self.report(error, settings)
+
+    def put(self, state: Any, settings: dict[str, Any]) -> None:
+        """On the screen with it."""
+        frame = self.frame(state, settings)
+        self.shown, self.page.frame = (state, frame), frame
+        self.screen.show(frame.png, frame.alt, frame.finding, settings)
+        if self.ghost is not None and self.ghost_scene is not self.painter.scenery:
+            self.show_ghost()  # the axes have grown
+        if self.code_button.value:
+            self.show_code()
+
+    def report(self, error: Exception, settings: dict[str, Any]) -> None:
+        """Say what went wrong, and where the controls stood."""
+        values = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        self.screen.problem = f"{type(error).__name__}: {error}\nwith {values}\nMove a control to go on."
+
+    def __repr__(self) -> str:
+        return f"Lab({self.run.__name__}, {', '.join(self.controls)})"
+
+
+class Art:
+    """A place for a figure's artists: `figure.art.curve = …`."""

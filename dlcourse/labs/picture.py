@@ -1,0 +1,136 @@
+"""A frame, not a figure: the way from a matplotlib figure to bytes on the screen, in milliseconds.
+
+    painter = Painter(figure)
+    png = painter.frame(lambda: draw(figure, state))
+
+Drawing axes, ticks and words anew costs ten times what moving a line does. So the painter keeps a picture of
+everything that stays, puts it back, and draws only the artists that `draw` has touched: matplotlib marks those
+as stale. When something else has changed, limits or a new artist, it draws everything once and starts over.
+"""
+
+import io
+import struct
+import textwrap
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.spines import Spine
+from matplotlib.text import Text
+from PIL import Image
+
+from dlcourse.plots.style import settle, styled
+
+
+class Painter:
+    """Draws frame after frame of one figure in place."""
+
+    def __init__(self, figure: Figure):
+        self.figure, self.canvas = figure, figure.canvas
+        self.moving: list[Artist] = []
+        self.scenery: Any = None  # the picture without the moving artists
+        self.known: set[Artist] = set()
+
+    def pixels(self, draw: Callable[[], None]) -> np.ndarray:
+        """The picture after draw(), as (height, width, 4) bytes; a view that the next frame overwrites."""
+        with styled():
+            draw()
+        if self.scenery is None or self.scene_changed():
+            self.set_scene(draw)
+        self.canvas.restore_region(self.scenery)  # type: ignore[attr-defined]
+        renderer = self.canvas.get_renderer()  # type: ignore[attr-defined]
+        for artist in self.moving:
+            artist.draw(renderer)
+            artist.stale = False
+        return np.asarray(self.canvas.buffer_rgba())  # type: ignore[attr-defined]
+
+    def frame(self, draw: Callable[[], None]) -> bytes:
+        return encode(self.pixels(draw))
+
+    def set_scene(self, draw: Callable[[], None]) -> None:
+        """Find out which artists move, and keep a picture of all that stays."""
+        if self.scenery is None:
+            settle(self.figure)
+        self.canvas.draw()
+        with styled():
+            draw()  # a second time: what is stale after it is what this lab moves
+        self.known = set(leaves(self.figure))
+        for ax in self.figure.axes:
+            ax.xaxis.stale = ax.yaxis.stale = False  # one that is switched off is never drawn and stays stale
+        moving = {a for a in self.known if a.stale} | (self.known & set(self.moving))
+        self.moving = [a for a in leaves(self.figure) if a in moving or above(a, moving)]
+        for artist in self.known:
+            artist.set_animated(artist in self.moving)
+        self.canvas.draw()
+        self.scenery = self.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
+
+    def scene_changed(self) -> bool:
+        """Has something changed that is not among the moving artists?"""
+        now = list(leaves(self.figure))
+        if len(now) != len(self.known) or any(a not in self.known for a in now):
+            return True
+        return any(a.stale and a not in self.moving for a in now) or any(
+            axis.stale for ax in self.figure.axes for axis in (ax.xaxis, ax.yaxis)
+        )
+
+
+def leaves(figure: Figure) -> list[Artist]:
+    """All that a lab may move, in drawing order: artists of the figure, then those of its axes; no axis, no frame."""
+    own = [a for a in figure.get_children() if not isinstance(a, Axes) and a is not figure.patch]
+    for ax in figure.axes:
+        children = [a for a in ax.get_children() if not isinstance(a, Axis | Spine) and a is not ax.patch]
+        own += sorted(children, key=lambda a: a.get_zorder())
+    return own
+
+
+def above(artist: Artist, moving: set[Artist]) -> bool:
+    """Does it lie on top of a moving one, inside the same axes? Then it has to be drawn again after it."""
+    ax = artist.axes
+    if ax is None or not ax.bbox.overlaps(artist.get_window_extent()) or is_empty_text(artist):
+        return False
+    return any(ax is m.axes and artist.get_zorder() > m.get_zorder() for m in moving)
+
+
+def is_empty_text(artist: Artist) -> bool:
+    return isinstance(artist, Text) and not artist.get_text()
+
+
+def encode(pixels: np.ndarray, level: int = 1) -> bytes:
+    """A PNG of (height, width, 3 or 4) bytes, without the alpha.
+
+    Each row is stored as its difference to the row above, and runs of equal bytes are counted: five times as
+    fast as the usual encoder, for a file a sixth larger. level 9 takes its time and saves a third.
+    """
+    height, width = pixels.shape[:2]
+    rows = np.ascontiguousarray(pixels[..., :3]).reshape(height, width * 3)
+    lines = np.empty((height, 1 + width * 3), np.uint8)
+    lines[:, 0] = 2  # the filter "up"
+    lines[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
+    strategy = zlib.Z_RLE if level == 1 else zlib.Z_DEFAULT_STRATEGY
+    squeeze = zlib.compressobj(level, zlib.DEFLATED, 15, 9, strategy)
+    data = squeeze.compress(lines) + squeeze.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def still(png: bytes, words: str) -> bytes:
+    """The picture with the finding written under it, for pages that show nothing but pictures."""
+    top = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    lines = textwrap.wrap(words, 110) or [""]
+    caption = Figure(figsize=(top.shape[1] / 100, 0.25 + 0.22 * len(lines)), dpi=100)
+    canvas = FigureCanvasAgg(caption)
+    caption.text(0.01, 0.5, "\n".join(lines), va="center", fontsize=12, linespacing=1.3)
+    canvas.draw()
+    return encode(np.vstack([top, np.asarray(canvas.buffer_rgba())[..., :3]]), level=9)

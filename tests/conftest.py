@@ -1,0 +1,36 @@
+"""Fixtures: every test starts and ends on NumPy; `cupy` is a device without a GPU; `oracle` holds known answers."""
+
+import json
+from pathlib import Path
+
+import fake_cupy
+import numpy as np
+import pytest
+
+import dlcourse as dl
+
+
+@pytest.fixture(autouse=True)
+def numpy_backend(monkeypatch):
+    monkeypatch.delenv("DLCOURSE_BACKEND", raising=False)
+    dl.use("numpy")
+    yield
+    dl.use("numpy")
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """The stand-in for CuPy, installed but not yet in use."""
+    yield fake_cupy.install(monkeypatch)
+    dl.use("numpy")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """What PyTorch computes, written down by oracles/make_torch.py."""
+    return json.loads((Path(__file__).parent / "oracles" / "torch.json").read_text())
