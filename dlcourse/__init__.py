@@ -6,6 +6,9 @@ from typing import Any as _Any
 # the array module behind everything
 from dlcourse.backend import to_host, use, using
 
+# claims on trial
+from dlcourse.claims import judge
+
 # looking inside
 from dlcourse.diagnostics import check_gradient
 
@@ -36,11 +39,12 @@ __all__ = [
     "GELU", "MSRA", "SGD", "Constant", "Dense", "Flatten", "Gaussian", "History", "Lab", "LeakyReLU",
     "MeanSquaredError", "Momentum", "Nesterov", "Network", "Orthogonal", "ReLU", "SettingError", "Sigmoid",
     "SoftmaxCrossEntropy", "Tanh", "Uniform", "Xavier", "Zeros", "check_gradient", "datasets", "fans", "fit",
-    "labs", "newton_path", "plots", "show_source", "surfaces", "to_host", "training_steps", "use", "using",
+    "judge", "labs", "newton_path", "plots", "show_source", "surfaces", "theory", "to_host",
+    "training_steps", "use", "using",
 ]  # fmt: skip
 
 # Names that bring matplotlib, scikit-learn or ipywidgets along are fetched when first asked for.
-_LAZY = {"Lab": "dlcourse.labs", "labs": "", "plots": "", "datasets": "", "surfaces": ""}
+_LAZY = {"Lab": "dlcourse.labs", "labs": "", "plots": "", "datasets": "", "surfaces": "", "theory": ""}
 
 
 def __getattr__(name: str) -> _Any:

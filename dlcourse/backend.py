@@ -28,26 +28,18 @@ class BackendError(RuntimeError, ImportError):
     """The backend asked for is not to be had on this machine."""
 
 
-class ArrayModule:
-    """Stands for the module in use. Each name is looked up once and then kept, so `xp.exp` costs no more
-    than `numpy.exp` does: a slider retrains a small network with thousands of such look-ups."""
-
-    backend_name: str
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # inspection by tools must not choose a backend
-            raise AttributeError(name)
-        if name == "backend_name":
-            use(os.environ.get("DLCOURSE_BACKEND", "numpy"))
-        else:
-            setattr(self, name, getattr(importlib.import_module(self.backend_name), name))
-        return self.__dict__[name]
-
-    def __repr__(self) -> str:
-        return f"<array module {self.backend_name}>"
+xp: Any = ModuleType("dlcourse.backend.xp")  # a module, because Python looks names up in one fastest
 
 
-xp = ArrayModule()
+def first_look(name: str) -> Any:
+    """Until somebody chooses a backend, the environment does: at the first name that is looked up in xp."""
+    if name.startswith("__") or "backend_name" in xp.__dict__:
+        raise AttributeError(f"module {xp.__dict__.get('backend_name')!r} has no attribute {name!r}")
+    use(os.environ.get("DLCOURSE_BACKEND", "numpy"))
+    return getattr(xp, name)
+
+
+xp.__getattr__ = first_look
 
 
 def use(name: str) -> str:
@@ -62,8 +54,9 @@ def use(name: str) -> str:
         refuse("use.name", 'be "numpy", "cupy" or "auto"', name, "NumPy works everywhere.")
     if name == "cupy" and (reason := why_no_gpu()):
         raise BackendError(f'use("cupy") must find CuPy and a GPU; {reason} NumPy works meanwhile: use("numpy").')
+    module = importlib.import_module(name)
     xp.__dict__.clear()
-    xp.backend_name = name
+    xp.__dict__.update(vars(module), __getattr__=first_look, backend_name=name)
     return name
 
 
@@ -91,6 +84,8 @@ def why_no_gpu() -> str | None:
 
 def to_host(array: Any) -> np.ndarray:
     """The array as NumPy's: itself if it is one, a copy if it lives on a GPU."""
+    if isinstance(array, np.ndarray):
+        return array
     if type(array).__module__.partition(".")[0] == "cupy":
         return importlib.import_module("cupy").asnumpy(array)
     return np.asarray(array)

@@ -20,7 +20,11 @@ class Loss:
     """The interface of every loss. A subclass writes prepare, compare and backward."""
 
     def forward(self, prediction: Array, target: Any) -> Array:
-        return self.compare(prediction, self.prepare(target, prediction.shape[-1:], prediction.dtype))
+        target = self.prepare(target, prediction.shape[-1:], prediction.dtype)
+        if target.shape[-2] != prediction.shape[-2]:
+            rule = f"have one row for each of the {prediction.shape[-2]} predictions"
+            refuse(f"{type(self).__name__}.target", rule, target.shape, "Both are one batch.")
+        return self.compare(prediction, target)
 
     def prepare(self, target: Any, outputs: tuple[int, ...], dtype: Any) -> Array:
         """The targets, checked, in the form that `compare` takes. Training prepares a whole data set once."""
@@ -83,9 +87,9 @@ class SoftmaxCrossEntropy(Loss):
     label_smoothing: Annotated[float, share, "0.1 is the usual amount."] = 0.0
 
     def prepare(self, target: Any, outputs: tuple[int, ...], dtype: Any) -> Array:
-        classes = outputs[-1]
+        classes, target = outputs[-1], as_array(target)
         t = to_device(one_hot(target, classes) if target.ndim == 1 else target, dtype)
-        if t.shape[-1] != classes:
+        if t.shape[-1:] != (classes,):
             rule = f"be labels (batch,) or rows of {classes} probabilities"
             refuse("SoftmaxCrossEntropy.target", rule, t.shape, "The network has that many outputs.")
         s = self.label_smoothing
@@ -104,6 +108,11 @@ class SoftmaxCrossEntropy(Loss):
 
     def accuracy(self, prediction: Array, target: Array) -> Array:
         return (prediction.argmax(axis=-1) == target.argmax(axis=-1)).mean(axis=-1)
+
+
+def as_array(target: Any) -> Array:
+    """Lists are welcome too."""
+    return target if hasattr(target, "ndim") else np.asarray(target)
 
 
 def one_hot(labels: Any, classes: int) -> np.ndarray:

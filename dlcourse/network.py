@@ -34,7 +34,7 @@ class Network:
         dtype: Any = "float32",
     ):
         if lanes is not None:
-            check("Network.lanes", count, lanes, "None trains a single configuration.")
+            lanes = check("Network.lanes", count, lanes, "None trains a single configuration.")
         self.layers = check_layers(layers)
         self.input_shape = shape = check_shape(input_shape)
         for number, layer in enumerate(self.layers):
@@ -124,7 +124,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def check_shape(shape: Any) -> Shape:
-    if is_whole(shape) or not all(is_whole(n) and n > 0 for n in shape) or not len(shape):
+    if not isinstance(shape, tuple | list) or not shape or not all(is_whole(n) and n > 0 for n in shape):
         refuse("Network.input_shape", "be a tuple of whole numbers above 0", shape, "For 64 features: (64,).")
     return tuple(int(n) for n in shape)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from dlcourse.backend import Array, to_device, xp
 from dlcourse.initializers import Initializer, Shape, per_lane
-from dlcourse.settings import refuse
+from dlcourse.settings import check, refuse, whole
 
 
 @dataclass
@@ -44,8 +44,8 @@ class Parameters:
 
     def __init__(self, layers: Iterable[Any], lanes: int | None = None, dtype: Any = "float32"):
         dtype = np.dtype(dtype)
-        if dtype.kind != "f":
-            refuse("Parameters.dtype", "be a floating type", dtype.name, 'Use "float32" or "float64".')
+        if dtype not in (np.float32, np.float64):  # half precision loses an ε of 1e-8 altogether
+            refuse("Parameters.dtype", "be float32 or float64", dtype.name, 'Use "float32" or "float64".')
         self.layers, self.lanes, self.dtype = list(layers), lanes, dtype
         self.lead: Shape = () if lanes is None else (lanes,)
         self.windows: list[Window] = []
@@ -81,7 +81,9 @@ class Parameters:
 
     def initialize(self, seed: int | Sequence[int] = 0) -> None:
         """Draw every window anew. A sequence of seeds, one per lane, gives each lane a start of its own."""
-        seeds = [seed] if isinstance(seed, int | np.integer) else list(seed)
+        seeds = list(seed) if isinstance(seed, list | tuple | range | np.ndarray) else [seed]
+        for each in seeds or [None]:
+            check("Network.seed", whole, each, "Give one, or a list with one for each lane.")
         if len(seeds) > 1 and len(seeds) != self.lanes:
             refuse("Network.seed", f"be one number, or one for each of lanes={self.lanes}", seed, "Match the two.")
         rngs = [np.random.default_rng(s) for s in seeds]

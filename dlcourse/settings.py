@@ -66,6 +66,7 @@ positive = Rule("be a number above 0", lambda v: is_number(v) and v > 0, lanes=T
 not_negative = Rule("be a number, 0 or more", lambda v: is_number(v) and v >= 0, lanes=True)
 share = Rule("be in [0, 1)", lambda v: is_number(v) and 0 <= v < 1, lanes=True)
 finite = Rule("be a finite number", is_number)
+whole = Rule("be a whole number, 0 or more", lambda v: is_whole(v) and v >= 0)
 count = Rule("be a whole number, 1 or more", lambda v: is_whole(v) and v >= 1)
 rate = Rule(
     "be a number, 0 or more, a (lanes, 1) column of such numbers, or a callable step -> rate",
@@ -110,18 +111,19 @@ def settings(cls: type[T]) -> type[T]:
     for name, hint in get_type_hints(cls, include_extras=True).items():
         if getattr(hint, "__metadata__", None):
             setattr(cls, name, Checked(name, *hint.__metadata__))
-    setattr(cls, "__init__", suggest_names(cls.__init__, cls.__name__))
+    cls.__init__ = suggest_names(cls.__init__, cls.__name__)  # type: ignore[method-assign]
     return cls
 
 
 def suggest_names(function: Function, name: str | None = None) -> Function:
     """A misspelt keyword is answered with the one that was meant and the list of all."""
     known = [p for p in inspect.signature(function).parameters if p != "self"]
+    name = name or function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for key in kwargs.keys() - known:
-            unknown_name(f"{name or function.__name__}.{key}", kwargs[key], known)
+            unknown_name(f"{name}.{key}", kwargs[key], known)
         return function(*args, **kwargs)
 
     return checked  # type: ignore[return-value]

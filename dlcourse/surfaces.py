@@ -1,4 +1,4 @@
-"""Losses of two parameters, to watch a rule walk: value, gradient, Hessian, and the theory of the ravine.
+"""Losses of two parameters, to watch a rule walk: value, gradient, Hessian, and paths.
 
     ravine.value(x, y)          a float;  gradient -> (gx, gy);  hessian -> ((hxx, hxy), (hxy, hyy))
     ravine.value(theta)         theta an array (..., 2);  gradient -> (..., 2);  hessian -> (..., 2, 2)
@@ -8,11 +8,11 @@ The formulas are plain arithmetic, so Python floats run them without touching Nu
 """
 
 import copy
-import math
 from typing import Annotated, Any
 
 import numpy as np
 
+from dlcourse import settings as settings_
 from dlcourse.settings import Rule, check, is_number, is_whole, refuse, settings
 
 FAR_AWAY = 1e6  # a path that gets here has diverged
@@ -23,11 +23,9 @@ def is_point(value: object) -> bool:
     return flat and len(value) == 2 and all(map(is_number, value))  # type: ignore[arg-type,call-overload]
 
 
-positive = Rule("be a number above 0", lambda v: is_number(v) and v > 0)
-share = Rule("be in [0, 1)", lambda v: is_number(v) and 0 <= v < 1)
+positive, share = settings_.positive._replace(lanes=False), settings_.share._replace(lanes=False)
 steps_rule = Rule("be a whole number, 0 or more", lambda v: is_whole(v) and v >= 0)
 point_rule = Rule("be two finite numbers", is_point)
-kappa_rule = Rule("be a number, 1 or more", lambda v: is_number(v) and v >= 1)
 Positive = Annotated[float, positive, "1 is a gentle bowl."]
 
 Point = tuple[float, float]
@@ -95,7 +93,7 @@ class Surface:
 class Ravine(Surface):
     """A quadratic valley: f = (a x² + b y²)/2, a and b the curvatures, κ = max/min the condition number.
 
-    The one surface with a complete theory (Goh 2017): see the rates and limits at the end of this file.
+    The one surface with a complete theory (Goh 2017): see theory.py.
     Minimum 0 at (0, 0). Raises SettingError for curvatures that are not above 0.
     """
 
@@ -299,82 +297,3 @@ def starting_point(name: str, surface: Surface, start: Any) -> Point:
 def near(x: float, y: float) -> bool:
     """False for NaN as well."""
     return abs(x) <= FAR_AWAY and abs(y) <= FAR_AWAY
-
-
-# The theory of the ravine (Polyak 1964; Goh 2017, "Why Momentum Really Works", doi 10.23915/distill.00006).
-# λ is a curvature, κ = λmax/λmin, α the learning rate, μ the momentum. A rate is the factor that the error
-# shrinks by per step: 0.99 is slow, 0.5 fast, above 1 diverges.
-
-
-def gradient_descent_rate(kappa: float) -> float:
-    """The best gradient descent can do: (κ − 1)/(κ + 1)."""
-    kappa = check("gradient_descent_rate.kappa", kappa_rule, kappa, "κ = λmax/λmin.")
-    return (kappa - 1.0) / (kappa + 1.0)
-
-
-def momentum_rate(kappa: float) -> float:
-    """The best momentum can do: (√κ − 1)/(√κ + 1)."""
-    kappa = check("momentum_rate.kappa", kappa_rule, kappa, "κ = λmax/λmin.")
-    return (math.sqrt(kappa) - 1.0) / (math.sqrt(kappa) + 1.0)
-
-
-def best_gradient_descent(smallest: float, largest: float) -> float:
-    """The learning rate that reaches gradient_descent_rate: α = 2/(λmin + λmax)."""
-    smallest, largest = curvatures("best_gradient_descent", smallest, largest)
-    return 2.0 / (smallest + largest)
-
-
-def best_momentum(smallest: float, largest: float) -> tuple[float, float]:
-    """(α, μ) that reach momentum_rate: α = (2/(√λmin + √λmax))², μ = ((√κ − 1)/(√κ + 1))²."""
-    smallest, largest = curvatures("best_momentum", smallest, largest)
-    return (2.0 / (math.sqrt(smallest) + math.sqrt(largest))) ** 2, momentum_rate(largest / smallest) ** 2
-
-
-def stability_limit(momentum: float, curvature: float) -> float:
-    """The learning rate at which momentum starts to diverge: 2(1 + μ)/λ; 2/λ without momentum."""
-    mu, curvature = rule_settings("stability_limit", momentum, curvature)
-    return 2.0 * (1.0 + mu) / curvature
-
-
-def nesterov_stability_limit(momentum: float, curvature: float) -> float:
-    """The learning rate at which Nesterov's rule starts to diverge: (2 + 2μ)/((1 + 2μ) λ)."""
-    mu, curvature = rule_settings("nesterov_stability_limit", momentum, curvature)
-    return (2.0 + 2.0 * mu) / ((1.0 + 2.0 * mu) * curvature)
-
-
-def error_factor(learning_rate: float, momentum: float, curvature: float) -> float:
-    """The rate of momentum at any setting: the larger |z| of z² − (1 + μ − αλ) z + μ = 0.
-
-    Where the roots are complex it is √μ whatever α is (the article's text says 2√μ there; its eigenvalues, √μ).
-    """
-    mu, curvature = rule_settings("error_factor", momentum, curvature)
-    alpha = check("error_factor.learning_rate", positive, learning_rate, "0.01 is a cautious start.")
-    return largest_root(1.0 + mu - alpha * curvature, mu)
-
-
-def nesterov_error_factor(learning_rate: float, momentum: float, curvature: float) -> float:
-    """The rate of Nesterov's rule: the larger |z| of z² − (1 + μ)(1 − αλ) z + μ(1 − αλ) = 0."""
-    mu, curvature = rule_settings("nesterov_error_factor", momentum, curvature)
-    alpha = check("nesterov_error_factor.learning_rate", positive, learning_rate, "0.01 is a cautious start.")
-    return largest_root((1.0 + mu) * (1.0 - alpha * curvature), mu * (1.0 - alpha * curvature))
-
-
-def largest_root(total: float, product: float) -> float:
-    """The larger |z| of z² − total z + product = 0."""
-    discriminant = total * total - 4.0 * product
-    if discriminant < 0:
-        return math.sqrt(product)
-    return (abs(total) + math.sqrt(discriminant)) / 2.0
-
-
-def rule_settings(name: str, momentum: float, curvature: float) -> tuple[float, float]:
-    return (
-        check(f"{name}.momentum", share, momentum, "0.9 is the usual choice."),
-        check(f"{name}.curvature", positive, curvature, "It is an eigenvalue of the Hessian."),
-    )
-
-
-def curvatures(name: str, smallest: float, largest: float) -> tuple[float, float]:
-    smallest = check(f"{name}.smallest", positive, smallest, "It is the smallest eigenvalue of the Hessian.")
-    at_least = Rule(f"be a number, {smallest} or more", lambda v: is_number(v) and v >= smallest)
-    return smallest, check(f"{name}.largest", at_least, largest, "It is the largest eigenvalue of the Hessian.")

@@ -17,7 +17,7 @@ from dlcourse.backend import Array, to_device, to_host, xp
 from dlcourse.losses import Loss
 from dlcourse.network import Network
 from dlcourse.optimizers import Optimizer
-from dlcourse.settings import check, count, refuse, suggest_names
+from dlcourse.settings import check, count, refuse, suggest_names, whole
 
 
 @dataclass(slots=True)
@@ -128,8 +128,9 @@ def training_steps(
     decides, in batches of batch_size; the last one may be smaller, or is left out with drop_last.
     Raises SettingError at once for data that does not fit network, loss or batch_size.
     """
-    check("fit.epochs", count, epochs, "One epoch shows every example once.")
-    check("fit.batch_size", count, batch_size, "64 is a usual size.")
+    epochs = check("fit.epochs", count, epochs, "One epoch shows every example once.")
+    batch_size = check("fit.batch_size", count, batch_size, "64 is a usual size.")
+    check("fit.seed", whole, seed, "It decides the order of the examples.")
     x, target = prepare(network, loss, train, "train")
     if batch_size > len(x):
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
@@ -214,7 +215,16 @@ def prepare(network: Network, loss: Loss, data: Any, name: str) -> tuple[Array, 
     x, y = data
     if not len(x) or len(x) != len(y):
         refuse(f"fit.{name}", "hold examples, as many x as y", (len(x), len(y)), "Those are the two lengths.")
-    return network.enter(x), loss.prepare(y, network.output_shape, network.parameters.dtype)
+    x, target = network.enter(x), loss.prepare(y, network.output_shape, network.parameters.dtype)
+    if x.ndim != 1 + len(network.input_shape):
+        rule = f"hold one example in each row of x, (batch, {', '.join(map(str, network.input_shape))})"
+        refuse(f"fit.{name}", rule, x.shape, "That is the shape of x.")
+    for part in (x, target):
+        wrong = ~xp.isfinite(part).reshape(len(part), -1).all(axis=1)
+        if wrong.any():
+            row = int(wrong.argmax())
+            refuse(f"fit.{name}", "hold finite numbers only", to_host(part[row]), f"Leave out, or mend, example {row}.")
+    return x, target
 
 
 def with_bar(run: Iterator[Step], epochs: int) -> Iterator[Step]:

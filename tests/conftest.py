@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dlcourse as dl
+from dlcourse.backend import why_no_gpu
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,17 @@ def numpy_backend(monkeypatch):
 def cupy(monkeypatch):
     """The stand-in for CuPy, installed but not yet in use."""
     yield fake_cupy.install(monkeypatch)
+    dl.use("numpy")
+
+
+@pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """The stand-in for CuPy, and CuPy itself where it finds a GPU."""
+    if request.param == "stand-in":
+        fake_cupy.install(monkeypatch)
+    elif reason := why_no_gpu():
+        pytest.skip(reason)
+    yield
     dl.use("numpy")
 
 

@@ -115,14 +115,13 @@ for kind in (bool, int, float, complex, operator.index):
     setattr(ndarray, name, lambda self, kind=kind: kind(self._hidden))
 
 
-class Module(ModuleType):
-    """`cupy`: NumPy's functions, on the device."""
-
-    def __getattr__(self, name):
-        if name.startswith("__") or name not in REAL["cupy"]:
-            raise AttributeError(f"module 'cupy' has no attribute {name!r}")
-        value = getattr(np, name)
-        return on_device(value) if callable(value) and not isinstance(value, type) else value
+def device_module():
+    """`cupy`: those of NumPy's names that it has, its functions on the device."""
+    cupy = ModuleType("cupy")
+    for name in REAL["cupy"]:
+        value = getattr(np, name, None)
+        setattr(cupy, name, on_device(value) if callable(value) and not isinstance(value, type) else value)
+    return cupy
 
 
 def asarray(array, dtype=None, **kwargs):
@@ -136,7 +135,7 @@ def asarray(array, dtype=None, **kwargs):
 
 def install(monkeypatch, devices=1):
     """Let `import cupy` find the stand-in, with so many GPUs."""
-    cupy, special = Module("cupy"), ModuleType("cupyx.scipy.special")
+    cupy, special = device_module(), ModuleType("cupyx.scipy.special")
     cupy.ndarray, cupy.asarray, cupy.array = ndarray, asarray, asarray
     cupy.asnumpy = lambda array: array.get() if isinstance(array, ndarray) else np.asarray(array)
     cupy.get_array_module = lambda *arrays: cupy if any(isinstance(a, ndarray) for a in arrays) else np

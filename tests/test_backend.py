@@ -44,16 +44,16 @@ def history_of(row, loss, activation, lanes=None):
 @pytest.mark.parametrize("lanes", [None, 3])
 @pytest.mark.parametrize("loss", **named(LOSSES))
 @pytest.mark.parametrize("optimizer", **named(OPTIMIZERS))
-def test_fit_never_leaves_the_device(cupy, optimizer, loss, lanes):
+def test_fit_never_leaves_the_device(device, optimizer, loss, lanes):
     assert_same_on_both(lambda: history_of(optimizer, loss, Row(dl.Tanh), lanes))
 
 
 @pytest.mark.parametrize("activation", **named(ACTIVATIONS))
-def test_activations_never_leave_the_device(cupy, activation):
+def test_activations_never_leave_the_device(device, activation):
     assert_same_on_both(lambda: history_of(OPTIMIZERS[1], LOSSES[0], activation))
 
 
-def test_images_never_leave_the_device(cupy, rng):
+def test_images_never_leave_the_device(device, rng):
     x, y = rng.normal(size=(20, 4, 3, 2)), rng.integers(0, 2, 20)
 
     def run():
@@ -64,13 +64,13 @@ def test_images_never_leave_the_device(cupy, rng):
     assert_same_on_both(run)
 
 
-def test_a_column_inside_a_layer_never_leaves_the_device(cupy):
+def test_a_column_inside_a_layer_never_leaves_the_device(device):
     slopes = np.array([0.0, 0.1, 0.5])[:, None, None]
     assert_same_on_both(lambda: history_of(OPTIMIZERS[0], LOSSES[0], Row(lambda: dl.LeakyReLU(slopes)), 3))
 
 
 @pytest.mark.parametrize("lanes", [None, 3])
-def test_check_gradient_never_leaves_the_device(cupy, lanes):
+def test_check_gradient_never_leaves_the_device(device, lanes):
     def run():
         network, loss = small_network(dl.Tanh, lanes=lanes), dl.SoftmaxCrossEntropy()
         report = dl.check_gradient(network, loss, *problem(loss, n=6))
@@ -80,12 +80,12 @@ def test_check_gradient_never_leaves_the_device(cupy, lanes):
     assert_same_on_both(run)
 
 
-def test_both_backends_start_from_the_same_numbers(cupy):
+def test_both_backends_start_from_the_same_numbers(device):
     start = lambda: to_host(small_network().parameters.theta)  # noqa: E731
     np.testing.assert_array_equal(on("cupy", start), on("numpy", start))
 
 
-def test_progress_bar_works_on_the_device(cupy, capsys):
+def test_progress_bar_works_on_the_device(device, capsys):
     loss = dl.SoftmaxCrossEntropy()
     run = lambda: dl.fit(small_network(), loss, dl.SGD(), problem(loss), epochs=1, batch_size=45, progress=True)  # noqa: E731
     on("cupy", run)
@@ -127,7 +127,6 @@ def test_stand_in_computes_as_numpy_does(cupy):
 def test_use_returns_the_name_and_switches(cupy):
     assert use("cupy") == "cupy"
     assert isinstance(xp.ones(2), fake_cupy.ndarray)
-    assert repr(xp) == "<array module cupy>"
     assert use("numpy") == "numpy"
     assert xp.exp is np.exp
 

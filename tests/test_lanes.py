@@ -76,11 +76,14 @@ def test_lanes_are_single_runs_for_one_output_and_in_float64(dtype, rng):
 
 def test_lanes_with_a_column_inside_a_layer_are_single_runs():
     slopes, loss = [0.0, 0.1, 0.5], dl.SoftmaxCrossEntropy()
-    together = small_network(lambda: dl.LeakyReLU(np.array(slopes)[:, None, None]), lanes=3)
-    history = dl.fit(together, loss, dl.SGD(0.1), problem(loss), epochs=2, batch_size=8)
+
+    def losses(slope, lanes=None):
+        network = small_network(lambda: dl.LeakyReLU(slope), lanes=lanes)
+        return dl.fit(network, loss, dl.SGD(0.1), problem(loss), epochs=2, batch_size=8).loss
+
+    together = losses(np.array(slopes)[:, None, None], 3)
     for lane, slope in enumerate(slopes):
-        single = dl.fit(small_network(lambda s=slope: dl.LeakyReLU(s)), loss, dl.SGD(0.1), problem(loss), epochs=2, batch_size=8)
-        np.testing.assert_array_equal(history.loss[:, lane], single.loss)
+        np.testing.assert_array_equal(together[:, lane], losses(slope))
 
 
 def test_lanes_share_one_start_unless_seeds_differ():

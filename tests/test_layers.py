@@ -205,11 +205,13 @@ def test_dense_refuses_images():
         dl.Dense(3).build((4, 4, 1))
 
 
-def test_build_forgets_earlier_windows():
+def test_build_forgets_earlier_windows_and_memory():
     layer = dl.Dense(3)
     layer.build((4,))
+    layer.reserve(7, (), (), "float32")
     layer.build((2,))
     assert layer.W.shape == (2, 3)
+    assert layer.forward(np.ones((5, 2))).shape == (5, 3)
     assert layer.parameters.size == 9
 
 

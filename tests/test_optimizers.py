@@ -151,7 +151,7 @@ def test_zero_gradient_does_not_move(row):
 @every_optimizer
 def test_start_forgets(row, rng):
     gradients = rng.normal(size=(6, 3))
-    optimizer = row.make(**{**dict.fromkeys(row.settings, 0.5), "learning_rate": lambda step: 0.1 / (1 + step)})
+    optimizer = row.make(learning_rate=lambda step: 0.1 / (1 + step))
     first = walk(optimizer, np.ones(3), gradients)
     assert optimizer.steps == 6
     np.testing.assert_array_equal(walk(optimizer, np.ones(3), gradients), first)
@@ -174,7 +174,7 @@ def test_integer_theta_is_refused(row):
 @every_optimizer
 def test_schedule_is_asked_for_the_step_to_come(row):
     asked = []
-    optimizer = row.make(**{**dict.fromkeys(row.settings, 0.5), "learning_rate": lambda step: asked.append(step) or 0.25})
+    optimizer = row.make(learning_rate=lambda step: asked.append(step) or 0.25)
     walk(optimizer, 1.0, [1.0] * 3)
     assert asked == [0, 1, 2]
     assert optimizer.lr == 0.25

@@ -1,10 +1,10 @@
 """What a reader can turn: each control is a description, from which the lab makes a widget.
 
-    Slider(0.0, 0.99, 0.9, step=0.01, label="momentum μ")
-    Slider(1e-3, 1.0, 0.1, log=True, label="learning rate η")
-    Choice([8, 16, 32], 16, label="width")
-    Switch(True, label="batch norm")
-    Seed()
+Slider(0.0, 0.99, 0.9, step=0.01, label="momentum μ")
+Slider(1e-3, 1.0, 0.1, log=True, label="learning rate η")
+Choice([8, 16, 32], 16, label="width")
+Switch(True, label="batch norm")
+Seed()
 """
 
 import math
@@ -40,7 +40,10 @@ class Control:
 
 @settings
 class Slider(Control):
-    """A number between low and high. log: equal steps on a logarithmic scale, to three significant digits."""
+    """A number between low and high, in steps; the start value is the step nearest to `value`.
+
+    log: steps of a logarithmic scale, in decades (0.05 by default), each rounded to three significant digits.
+    """
 
     low: float
     high: float
@@ -50,32 +53,44 @@ class Slider(Control):
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not all(is_number(v) for v in (self.low, self.high, self.value)) or not self.low <= self.value <= self.high:
+        numbers = all(is_number(v) for v in (self.low, self.high, self.value))
+        if numbers and self.low >= self.high:
+            refuse("Slider.high", f"be above low, {self.low}", self.high, "Where nothing moves, write the number.")
+        if not numbers or not self.low <= self.value <= self.high:
             refuse("Slider.value", f"lie in [{self.low}, {self.high}]", self.value, "It is where the slider starts.")
         if self.log and self.low <= 0:
             refuse("Slider.low", "be above 0 on a logarithmic scale", self.low, "1e-4 is a usual end.")
-
-    @property
-    def whole(self) -> bool:
-        return all(isinstance(v, int) for v in (self.low, self.high, self.value))
+        if self.step is not None and not (is_number(self.step) and self.step > 0):
+            refuse("Slider.step", "be a number above 0", self.step, "Leave it out for a hundred steps.")
+        self.whole = not self.log and all(isinstance(v, int) for v in (self.low, self.high, self.value, self.step or 1))
+        self.step = self.step or (0.05 if self.log else 1 if self.whole else (self.high - self.low) / 100)
+        self.digits = max(0, math.ceil(-math.log10(self.step)))  # as many as the steps have
+        self.value = self.setting(self.shown(self.value))
 
     def widget(self, name: str) -> ipywidgets.Widget:
+        step: Any = self.step
         common = dict(description=self.label or name.replace("_", " "), **STYLE)
         if self.log:
             low, high = math.log10(self.low), math.log10(self.high)
-            return ipywidgets.FloatLogSlider(
-                self.value, min=low, max=high, step=self.step or (high - low) / 60, readout_format=".3g", **common
-            )
+            exact = self.shown(self.value)
+            return ipywidgets.FloatLogSlider(exact, min=low, max=high, step=step, readout_format=".3g", **common)
         if self.whole:
-            return ipywidgets.IntSlider(self.value, self.low, self.high, self.step or 1, **common)
-        step = self.step or (self.high - self.low) / 100
-        digits = max(0, math.ceil(-math.log10(step)))  # as many as the steps have
+            return ipywidgets.IntSlider(self.value, self.low, self.high, step, **common)
+        digits = f".{self.digits}f"
         return ipywidgets.FloatSlider(
-            self.value, min=self.low, max=self.high, step=step, readout_format=f".{digits}f", **common
+            self.value, min=self.low, max=self.high, step=step, readout_format=digits, **common
         )
 
     def setting(self, shown: Any) -> Any:
-        return shown if self.whole else float(f"{shown:.3g}")
+        """Without the noise of floats in the last digits, and never beyond the ends."""
+        near = int(shown) if self.whole else float(f"{shown:.3g}") if self.log else round(shown, self.digits + 2)
+        return min(max(near, self.low), self.high)
+
+    def shown(self, setting: Any) -> Any:
+        """The place on the slider's grid; beside it, the handle would jump."""
+        low, value = (math.log10(v) if self.log else v for v in (self.low, setting))
+        value = low + round((value - low) / self.step) * self.step  # type: ignore[operator]
+        return min(max(10**value if self.log else value, self.low), self.high)
 
     def check(self, name: str, setting: Any) -> Any:
         if not is_number(setting) or not self.low <= setting <= self.high:
@@ -111,6 +126,9 @@ class Switch(Control):
     value: bool
     label: str = ""
 
+    def __post_init__(self) -> None:
+        self.check("value", self.value)
+
     def widget(self, name: str) -> ipywidgets.Widget:
         label = self.label or name.replace("_", " ")
         return ipywidgets.Checkbox(value=self.value, description=label, indent=False)
@@ -130,7 +148,7 @@ STYLE: Any = {"style": {"description_width": "8.5em"}, "layout": {"width": "29em
 
 
 def control(name: str, given: Any) -> Control:
-    """A control as it is, or made of the usual short form: (low, high), (low, high, value), a list, True, a number."""
+    """A control as it is, or made of the usual short form: (low, high), (low, high, value), a list, True or False."""
     if isinstance(given, Control):
         return given
     if isinstance(given, bool):
@@ -138,5 +156,6 @@ def control(name: str, given: Any) -> Control:
     if isinstance(given, list) and given:
         return Choice(given, given[0])
     if isinstance(given, tuple) and len(given) in (2, 3):
-        return Slider(*given) if len(given) == 3 else Slider(*given, given[0])
+        low, high, value = (*given, given[0])[:3]
+        return Slider(low, high, value)
     refuse(f"Lab.{name}", "be a control, (low, high, value), a list or a bool", given, "Slider(0.0, 1.0, 0.5), say.")

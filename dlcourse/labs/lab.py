@@ -92,6 +92,7 @@ class Lab:
     ):
         self.run, self.draw, self.describe = run, draw, describe
         self.alt, self.figure_size, self.haunted = alt, figure_size, ghost
+        self.task: asyncio.Task[None] | None = None
         self.controls: dict[str, Control] = {name: control(name, given) for name, given in controls.items()}
         try:
             inspect.signature(run).bind(**self.controls)
@@ -132,9 +133,17 @@ class Lab:
         return self.frame(state, settings)
 
     def frame(self, state: Any, settings: dict[str, Any]) -> Frame:
-        finding = str(self.describe(state, settings))
-        png = encode(self.painter.pixels(lambda: self.draw(self.painter.figure, state)))
+        with np.errstate(all="ignore"):
+            finding = str(self.describe(state, settings))
+            png = encode(self.pixels(state))
         return Frame(png, f"{self.alt} {finding}".strip(), finding, settings)
+
+    def pixels(self, state: Any) -> np.ndarray:
+        try:
+            return self.painter.pixels(lambda: self.draw(self.painter.figure, state))
+        except Exception:
+            self.new_picture()  # the next one does not start from half a figure
+            raise
 
     def code(self, **given: Any) -> str:
         """Lines that make the same run from these settings, ready to be pasted into a cell."""
@@ -144,13 +153,16 @@ class Lab:
 
     def show(self) -> LabBox:
         """The lab as a widget, with its first picture."""
+        if self.task:
+            self.task.cancel()  # it belongs to an earlier page
         self.screen = Screen()
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
         self.wanted: dict[str, Any] | None = None
         self.playing = False
-        self.task: asyncio.Task[None] | None = None
+        self.task = None
         self.shown: tuple[Any, Frame] | None = None  # state and frame on the screen
         self.ghost: tuple[Any, Frame] | None = None
+        self.ghost_scene: Any = None  # what it was drawn on
         self.changed = 0.0
         for widget in self.widgets.values():
             widget.observe(self.on_change, "value")
@@ -195,15 +207,13 @@ class Lab:
         self.ask()
 
     def on_play(self, _: Any) -> None:
-        self.playing = True
-        self.ask()
+        self.ask(playing=True)
 
     def on_reset(self, _: Any) -> None:
         self.pin_button.value = False
-        self.new_picture()
-        self.ghost = None
         for name, widget in self.widgets.items():
             widget.value = self.controls[name].shown(self.controls[name].value)
+        self.new_picture()
         self.ghost = None
         self.show_ghost()
         self.ask()
@@ -219,10 +229,11 @@ class Lab:
             self.screen.ghost = b""
             return
         state = self.ghost[0]
-        pixels = self.painter.pixels(lambda: self.draw(self.painter.figure, state)).copy()
+        pixels = self.pixels(state).copy()
         for ax in self.painter.figure.axes:
-            if ax.get_gid() == "no-ghost":  # a picture, say: two on top of each other are none
-                (x0, y0), (x1, y1) = ax.get_tightbbox().get_points().round().astype(int)
+            box = ax.get_tightbbox() if ax.get_gid() == "no-ghost" else None
+            if box:  # around a picture, say: two on top of each other are none
+                (x0, y0), (x1, y1) = box.get_points().round().clip(0, pixels.shape[1::-1]).astype(int)
                 pixels[len(pixels) - y1 : len(pixels) - y0, x0:x1] = 255
         self.screen.ghost = encode(pixels)
         self.ghost_scene = self.painter.scenery
@@ -233,9 +244,9 @@ class Lab:
 
     # the newest request first
 
-    def ask(self) -> None:
+    def ask(self, playing: bool = False) -> None:
         """Ask for a picture of the present settings; it comes when the running job is done."""
-        self.wanted = self.present()
+        self.wanted, self.playing = self.present(), playing
         if self.task is None or self.task.done():
             try:
                 self.task = asyncio.get_running_loop().create_task(self.work())
@@ -281,7 +292,7 @@ class Lab:
         frame = self.frame(state, settings)
         self.shown, self.page.frame = (state, frame), frame
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
-        if self.ghost is not None and self.ghost_scene is not self.painter.scenery:
+        if self.screen.ghost and self.ghost_scene is not self.painter.scenery:
             self.show_ghost()  # the axes have grown
         if self.code_button.value:
             self.show_code()

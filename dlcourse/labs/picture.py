@@ -36,6 +36,7 @@ class Painter:
         self.moving: list[Artist] = []
         self.scenery: Any = None  # the picture without the moving artists
         self.known: set[Artist] = set()
+        self.axes: list[Axes] = []
 
     def pixels(self, draw: Callable[[], None]) -> np.ndarray:
         """The picture after draw(), as (height, width, 4) bytes; a view that the next frame overwrites."""
@@ -55,20 +56,27 @@ class Painter:
 
     def set_scene(self, draw: Callable[[], None]) -> None:
         """Find out which artists move, and keep a picture of all that stays."""
-        if self.scenery is None:
-            settle(self.figure)
+        self.lay_out()
         self.canvas.draw()
         with styled():
             draw()  # a second time: what is stale after it is what this lab moves
+        self.lay_out()
         self.known = set(leaves(self.figure))
         for ax in self.figure.axes:
-            ax.xaxis.stale = ax.yaxis.stale = False  # one that is switched off is never drawn and stays stale
+            ax.xaxis.stale = ax.yaxis.stale = ax.patch.stale = False  # of axes switched off they are never drawn
         moving = {a for a in self.known if a.stale} | (self.known & set(self.moving))
-        self.moving = [a for a in leaves(self.figure) if a in moving or above(a, moving)]
+        self.moving = with_cover(leaves(self.figure), moving)
         for artist in self.known:
             artist.set_animated(artist in self.moving)
         self.canvas.draw()
         self.scenery = self.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
+
+    def lay_out(self) -> None:
+        """Make room for labels once; again only if the axes are others, for a draw that clears its figure."""
+        if self.figure.axes != self.axes:
+            self.figure.set_layout_engine("constrained")
+            settle(self.figure)
+            self.axes = self.figure.axes
 
     def scene_changed(self) -> bool:
         """Has something changed that is not among the moving artists?"""
@@ -76,29 +84,35 @@ class Painter:
         if len(now) != len(self.known) or any(a not in self.known for a in now):
             return True
         return any(a.stale and a not in self.moving for a in now) or any(
-            axis.stale for ax in self.figure.axes for axis in (ax.xaxis, ax.yaxis)
+            part.stale for ax in self.figure.axes for part in (ax.xaxis, ax.yaxis, ax.patch)
         )
 
 
 def leaves(figure: Figure) -> list[Artist]:
-    """All that a lab may move, in drawing order: artists of the figure, then those of its axes; no axis, no frame."""
-    own = [a for a in figure.get_children() if not isinstance(a, Axes) and a is not figure.patch]
+    """All that a lab may move, in drawing order: artists of its axes, then those of the figure; no axis, no ground."""
+    own: list[Artist] = []
     for ax in figure.axes:
-        children = [a for a in ax.get_children() if not isinstance(a, Axis | Spine) and a is not ax.patch]
+        left = (Axis,) if ax.axison else (Axis, Spine)
+        children = [a for a in ax.get_children() if not isinstance(a, left) and a is not ax.patch]
         own += sorted(children, key=lambda a: a.get_zorder())
-    return own
+    return own + [a for a in figure.get_children() if not isinstance(a, Axes) and a is not figure.patch]
 
 
-def above(artist: Artist, moving: set[Artist]) -> bool:
-    """Does it lie on top of a moving one, inside the same axes? Then it has to be drawn again after it."""
-    ax = artist.axes
-    if ax is None or not ax.bbox.overlaps(artist.get_window_extent()) or is_empty_text(artist):
+def with_cover(artists: list[Artist], moving: set[Artist]) -> list[Artist]:
+    """The moving ones, and those that lie on top of one inside the same axes: these are drawn again after it."""
+    chosen: list[Artist] = []
+    below: set[Any] = set()  # axes in which something moves
+    for artist in artists:
+        if artist in moving or (artist.axes in below and is_seen_inside(artist)):
+            chosen.append(artist)
+            below.add(artist.axes)
+    return chosen
+
+
+def is_seen_inside(artist: Artist) -> bool:
+    if not artist.get_visible() or (isinstance(artist, Text) and not artist.get_text()):
         return False
-    return any(ax is m.axes and artist.get_zorder() > m.get_zorder() for m in moving)
-
-
-def is_empty_text(artist: Artist) -> bool:
-    return isinstance(artist, Text) and not artist.get_text()
+    return artist.axes is None or artist.axes.bbox.overlaps(artist.get_window_extent())
 
 
 def encode(pixels: np.ndarray, level: int = 1) -> bytes:
@@ -115,7 +129,7 @@ def encode(pixels: np.ndarray, level: int = 1) -> bytes:
     np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
     strategy = zlib.Z_RLE if level == 1 else zlib.Z_DEFAULT_STRATEGY
     squeeze = zlib.compressobj(level, zlib.DEFLATED, 15, 9, strategy)
-    data = squeeze.compress(lines) + squeeze.flush()
+    data = squeeze.compress(lines.data) + squeeze.flush()
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 

@@ -66,7 +66,7 @@ def digits() -> Lab:
         draw_digits,
         describe=describe_digits,
         alt="Left, a curve: loss on each batch against the step, log scale. Right: digits with their predictions.",
-        learning_rate=Slider(1e-3, 3.0, 0.1, log=True, label="learning rate η"),
+        learning_rate=Slider(1e-3, 10**0.5, 0.1, log=True, label="learning rate η"),
         momentum=Slider(0.0, 0.99, 0.9, step=0.01, label="momentum μ"),
         width=Choice([2, 4, 8, 16, 32, 64, 128], 32, label="hidden units"),
         seed=Seed(),

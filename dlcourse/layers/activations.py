@@ -27,7 +27,7 @@ class ReLU(Layer):
 
     def backward(self, dy: Array) -> Array:
         passes = xp.sign(self.y, out=self.keep.dx)  # 1 where y > 0, else 0
-        return xp.multiply(dy, passes, out=passes)
+        return xp.multiply(dy, passes, out=self.keep.dx)
 
 
 @settings

@@ -1,0 +1,166 @@
+"""One job, one picture, several ways from the slider to the screen: what browser.py opens as a notebook.
+
+Momentum on moons: 1000 points, 2-32-32-2 with ReLU, batches of 64, 300 steps, and the network's opinion on a
+100 x 100 map. The slider has 201 learning rates. Every picture carries its slider position as the colour of a small
+block in the lower left corner, so that the browser can tell which one it is looking at.
+"""
+
+import base64
+import itertools
+from typing import Any
+from unittest import mock
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+
+import dlcourse as dl
+from dlcourse.labs import Lab, Slider, lab
+from dlcourse.labs.screen import Screen
+from dlcourse.plots import curve, name_axes, panels
+
+POSITIONS, START = 201, 20
+RATES = np.logspace(-3, 0, POSITIONS)
+DATA = dl.datasets.moons(1000, noise=0.2)
+SIDE = np.linspace(-2.5, 2.5, 100, dtype=np.float32)
+MAP = np.stack([axis.ravel() for axis in np.meshgrid(SIDE, SIDE)], axis=1)  # (10000, 2)
+EXTENT = (-2.5, 2.5, -2.5, 2.5)
+LAYERS = (2, 32, 32, 2)
+
+
+def train(position: int) -> Any:
+    """The job with the library: position, 300 losses, 100 x 100 scores for class 1."""
+    hidden = [layer for units in LAYERS[1:-1] for layer in (dl.Dense(units), dl.ReLU())]
+    network = dl.Network([*hidden, dl.Dense(LAYERS[-1])], input_shape=(2,))
+    optimizer = dl.Momentum(float(RATES[position]), 0.9)
+    history = dl.fit(network, dl.SoftmaxCrossEntropy(), optimizer, DATA, epochs=20, batch_size=64, drop_last=True)
+    scores = network.predict(MAP)
+    return position, history.loss, np.tanh(scores[:, 1] - scores[:, 0]).reshape(100, 100)
+
+
+def train_usual(position: int) -> Any:
+    """The job as it is usually written: NumPy in float64, a dictionary of arrays, one loop over its names."""
+    rng = np.random.default_rng(0)
+    p = {f"W{i}": rng.normal(0, np.sqrt(2 / n), (n, m)) for i, (n, m) in enumerate(itertools.pairwise(LAYERS))}
+    p |= {f"b{i}": np.zeros(m) for i, m in enumerate(LAYERS[1:])}
+    velocity = {name: np.zeros_like(value) for name, value in p.items()}
+    x, y = DATA.x.astype(float), DATA.y
+    losses = []
+    for _ in range(20):
+        order = rng.permutation(len(x))
+        for start in range(0, 960, 64):
+            batch = order[start : start + 64]
+            a0 = x[batch]
+            a1 = np.maximum(0, a0 @ p["W0"] + p["b0"])
+            a2 = np.maximum(0, a1 @ p["W1"] + p["b1"])
+            z = a2 @ p["W2"] + p["b2"]
+            q = np.exp(z - z.max(axis=1, keepdims=True))
+            q /= q.sum(axis=1, keepdims=True)
+            losses.append(-np.log(q[np.arange(64), y[batch]] + 1e-12).mean())
+            q[np.arange(64), y[batch]] -= 1
+            d2 = q / 64
+            d1 = d2 @ p["W2"].T * (a2 > 0)
+            d0 = d1 @ p["W1"].T * (a1 > 0)
+            grad = {"W0": a0.T @ d0, "W1": a1.T @ d1, "W2": a2.T @ d2}
+            grad |= {"b0": d0.sum(axis=0), "b1": d1.sum(axis=0), "b2": d2.sum(axis=0)}
+            for name in p:
+                velocity[name] = 0.9 * velocity[name] - RATES[position] * grad[name]
+                p[name] += velocity[name]
+    a = np.maximum(0, np.maximum(0, MAP @ p["W0"] + p["b0"]) @ p["W1"] + p["b1"])
+    scores = a @ p["W2"] + p["b2"]
+    return position, np.array(losses), np.tanh(scores[:, 1] - scores[:, 0]).reshape(100, 100)
+
+
+# the picture
+
+
+def block(figure: Any, position: int) -> Any:
+    """The position, for the browser to read."""
+    color = (position / 255, 1.0, 0.0)
+    return figure.add_artist(plt.Rectangle((0, 0), 0.03, 0.08, transform=figure.transFigure, color=color))
+
+
+def draw(figure: Any, state: Any) -> None:
+    """As a lab draws: artists once, then they move."""
+    position, losses, scores = state
+    art = figure.art
+    if not figure.axes:
+        left, right = panels(figure, 1, 2, width_ratios=[1.5, 1])
+        name_axes(left, title="Loss on each batch")
+        left.set(xlim=(0, 330), ylim=(0, 1.3))
+        art.curve = curve(left, "train", "train")
+        art.map = right.imshow(scores, "RdBu", vmin=-1, vmax=1, extent=EXTENT, origin="lower", interpolation="nearest")
+        for label, color in enumerate(("#67001f", "#053061")):
+            right.plot(*DATA.x[DATA.y == label].T, "o", markersize=2, color=color)
+        right.set_title("Decision")
+        art.block = block(figure, position)
+    art.curve.set_data(np.arange(len(losses)), losses)
+    art.map.set_data(scores)
+    art.block.set_color((position / 255, 1.0, 0.0))
+
+
+def draw_usual(state: Any) -> Any:
+    """As a notebook usually draws: everything anew."""
+    position, losses, scores = state
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=[1.5, 1])
+    left.plot(losses)
+    left.set(title="Loss on each batch", xlabel="step", ylabel="loss (nats)", ylim=(0, 1.3))
+    right.imshow(scores, "RdBu", vmin=-1, vmax=1, extent=EXTENT, origin="lower", interpolation="nearest")
+    right.scatter(*DATA.x.T, c=DATA.y, s=6, cmap="coolwarm")
+    right.set_title("Decision")
+    plt.tight_layout()
+    block(figure, position)
+    return figure
+
+
+# the ways to the screen
+
+
+def interact(job: Any) -> None:
+    def show(position: int) -> None:
+        draw_usual(job(position))
+        plt.show()
+
+    ipywidgets.interact(show, position=ipywidgets.IntSlider(START, 0, POSITIONS - 1))
+
+
+class ImageScreen(ipywidgets.Image):
+    """In place of the Screen: the image of ipywidgets, which has neither alt text nor words."""
+
+    def show(self, png: bytes, *words: Any) -> None:
+        self.value = png
+
+
+class HTMLScreen(ipywidgets.HTML):
+    """In place of the Screen: an <img> in a piece of HTML."""
+
+    def show(self, png: bytes, alt: str, *words: Any) -> None:
+        self.value = f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def make_lab(ghost: bool = True) -> Lab:
+    slider = Slider(0, POSITIONS - 1, START)
+    return Lab(
+        train, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", ghost=ghost, position=slider
+    )
+
+
+def engine(screen: Any = Screen, ghost: bool = False) -> Any:
+    with mock.patch.object(lab, "Screen", screen):
+        return make_lab(ghost).show()
+
+
+def table() -> Any:
+    """The floor: pictures that are ready, to our Screen."""
+    frames = [make_lab().last_frame(position=0)]
+    ours = make_lab()
+    frames = [ours.last_frame(position=position) for position in range(POSITIONS)]
+    slider, screen = ipywidgets.IntSlider(START, 0, POSITIONS - 1), Screen()
+
+    def show(change: Any) -> None:
+        frame = frames[change["new"]]
+        screen.show(frame.png, frame.alt, frame.finding, frame.settings)
+
+    slider.observe(show, "value")
+    show({"new": START})
+    return ipywidgets.VBox([slider, screen])

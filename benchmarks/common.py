@@ -1,0 +1,46 @@
+"""What the benchmarks share: one thread, candidates in turn, medians, and where the figures were taken."""
+
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+os.environ.update(THREADS)  # before NumPy is imported: a slider's products are too small to be shared out
+
+
+def in_turn(candidates: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
+    """Median milliseconds of each, run A B C A B C … so that a drift of the machine hits all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in candidates}
+    for job in candidates.values():
+        job()
+        job()
+    gc.collect()
+    gc.disable()
+    for _ in range(rounds):
+        for name, job in candidates.items():
+            start = time.perf_counter()
+            job()
+            taken[name].append((time.perf_counter() - start) * 1e3)
+    gc.enable()
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def report(title: str, medians: dict[str, float], ours: str) -> None:
+    print(f"\n{title}")
+    for name, ms in sorted(medians.items(), key=lambda pair: pair[1]):
+        print(f"  {name:<44}{ms:10.2f} ms   {ms / medians[ours]:6.2f} × {ours}")
+
+
+def machine(*packages: str) -> str:
+    found = []
+    for package in ("numpy", *packages):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} not installed")
+    python = f"Python {platform.python_version()}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {python}, {', '.join(found)}, 1 thread"

@@ -1,0 +1,204 @@
+"""The labs of 02_momentum on surfaces: a ball in a valley, in a double well, and one that looks ahead."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+import dlcourse as dl
+from dlcourse.labs.controls import Slider
+from dlcourse.labs.lab import Lab
+from dlcourse.plots import contours, curve, event, name_axes, panels, path, spread_labels
+
+RATE = "learning rate η"
+MOMENTUM = "momentum μ"
+
+
+def show_curve(line: Any, y: Any, low: float = -math.inf) -> None:
+    """y against the step, up to where it sinks below `low` for good: there the axes end."""
+    above = np.flatnonzero(np.asarray(y) > low)
+    end = above[-1] + 1 if len(above) else 0
+    line.set_data(np.arange(end), np.where(y > low, y, np.nan)[:end])
+
+
+def nameless(*curves: Any) -> None:
+    """Take the names away where lines end at the same place; the panel beside has them."""
+    for each in curves:
+        each.text.set_text("")
+
+
+# A ball in a valley
+
+
+def roll(learning_rate: float, momentum: float) -> Any:
+    ball = dl.surfaces.descend(dl.surfaces.ravine, dl.Momentum(learning_rate, momentum), steps=60)
+    hiker = dl.surfaces.descend(dl.surfaces.ravine, dl.SGD(learning_rate), steps=60)
+    return ball, hiker
+
+
+def draw_roll(figure: Any, state: Any) -> None:
+    art = figure.art
+    if not figure.axes:
+        valley, height = panels(figure, 1, 2, width_ratios=[1.5, 1])
+        contours(valley, dl.surfaces.ravine)
+        valley.set_title("The valley from above", loc="left")
+        name_axes(height, "step", "height", "How high they stand", log=True)
+        height.set(xlim=(0, 72), ylim=(1e-4, 1e3), xticks=range(0, 61, 20))
+        art.ball, art.hiker = path(valley, "ball", "momentum"), path(valley, "hiker", "sgd")
+        nameless(art.ball, art.hiker)
+        art.low_ball, art.low_hiker = curve(height, "ball", "momentum"), curve(height, "hiker", "sgd")
+    ball, hiker = state
+    art.ball.set_points(ball)
+    art.hiker.set_points(hiker)
+    show_curve(art.low_ball, dl.surfaces.ravine.value(ball), 1e-4)
+    show_curve(art.low_hiker, dl.surfaces.ravine.value(hiker), 1e-4)
+    spread_labels([art.low_ball, art.low_hiker])
+
+
+def describe_roll(state: Any, settings: dict[str, Any]) -> str:
+    ball, hiker = state
+    eta, mu = settings["learning_rate"], settings["momentum"]
+    steep = dl.surfaces.ravine.curvature_y
+    if len(ball) <= 60:
+        return (
+            f"Diverged: the ball has left the map at step {len(ball)}. Across the valley λ = {steep:g}, so "
+            f"ηλ = {eta * steep:.2f}, above the limit 2(1 + μ) = {2 * (1 + mu):.2f}."
+        )
+    crossings = int((np.diff(np.sign(ball[:, 1])) != 0).sum())
+    away = f"the ball is {np.linalg.norm(ball[-1]):.2g} from the lowest point"
+    other = f"the hiker {np.linalg.norm(hiker[-1]):.2g}" if len(hiker) > 60 else "the hiker has fallen off the map"
+    return f"μ = {mu:.2f}: after 60 steps {away}, {other}. The ball crossed the valley floor {crossings} times."
+
+
+def valley() -> Lab:
+    """Momentum and plain descent from the same place, with the same learning rate."""
+    return Lab(
+        roll,
+        draw_roll,
+        describe=describe_roll,
+        alt="Left, a valley from above with two paths. Right, their heights against the step, log scale.",
+        figure_size=(9.0, 3.6),
+        learning_rate=Slider(0.001, 0.2, 0.03, step=0.001, label=RATE),
+        momentum=Slider(0.0, 0.99, 0.9, step=0.01, label=MOMENTUM),
+    )
+
+
+# A ball in a double well
+
+
+def fall(learning_rate: float, momentum: float, depth: float, tilt: float) -> Any:
+    well = dl.surfaces.DoubleWell(depth, tilt)
+    points = dl.surfaces.descend(well, dl.Momentum(learning_rate, momentum), start=(-1.9, 0.0), steps=150)
+    height = well.value(points)
+    speed = np.diff(points[:, 0], prepend=points[0, 0])
+    return well, points[:, 0], height, height + speed**2 / (2 * learning_rate)
+
+
+def draw_fall(figure: Any, state: Any) -> None:
+    well, x, height, energy = state
+    art = figure.art
+    if not figure.axes:
+        profile, bill = panels(figure, 1, 2, width_ratios=[1.1, 1])
+        name_axes(profile, "x", "height f(x)", "Where the ball goes")
+        name_axes(bill, "step", "energy", "What it has left to climb with")
+        profile.set(xlim=(-2.3, 2.3), ylim=(-1, 9))
+        bill.set(xlim=(0, 200), ylim=(-1, 9), xticks=range(0, 151, 50))
+        (art.ground,) = profile.plot([], [], color="#555555", linewidth=2)
+        (art.trail,) = profile.plot([], [], "o-", color=dl.plots.look("momentum")["color"], markersize=4, linewidth=0.8)
+        (art.ball,) = profile.plot([], [], "o", color=dl.plots.look("momentum")["color"], markersize=13)
+        art.height, art.energy = curve(bill, "height", "sgd", marker=""), curve(bill, "height + motion", "momentum")
+        art.energy.line.set_marker("")
+        art.bar = event(bill, "the pass")
+    ground = np.linspace(-2.3, 2.3, 200)
+    art.ground.set_data(ground, well.value(ground, 0.0 * ground))
+    art.trail.set_data(x, height)
+    art.ball.set_data(x[-1:], height[-1:])
+    show_curve(art.height, height)
+    show_curve(art.energy, energy)
+    top = well.value(-well.tilt, 0.0)
+    art.bar.set_data([0, 150], [top, top])
+    spread_labels([art.height, art.energy, art.bar])
+
+
+def describe_fall(state: Any, settings: dict[str, Any]) -> str:
+    well, x, _height, _ = state
+    if len(x) <= 150:
+        return f"Diverged at step {len(x)}: the walls of this well are too steep for η = {settings['learning_rate']:g}."
+    crossings = int((np.diff(np.sign(x + well.tilt)) != 0).sum())
+    where = "deep" if x[-1] > -well.tilt else "shallow"
+    verb = "rests" if abs(x[-1] - x[-2]) < 1e-2 else "is still rolling"
+    return (
+        f"μ = {settings['momentum']:.2f}: the pass is {well.climb:.2f} above the shallow floor. The ball crossed it "
+        f"{crossings} time{'s' * (crossings != 1)} and {verb} in the {where} well."
+    )
+
+
+def double_well() -> Lab:
+    """A shallow well, a deep one, and a ball that has to climb the pass between them."""
+    return Lab(
+        fall,
+        draw_fall,
+        describe=describe_fall,
+        alt="Left, the profile of two wells with a ball. Right, its height and its energy against the step.",
+        figure_size=(9.0, 3.6),
+        learning_rate=Slider(0.001, 0.04, 0.01, step=0.001, label=RATE),
+        momentum=Slider(0.0, 0.99, 0.8, step=0.01, label=MOMENTUM),
+        depth=Slider(0.5, 3.0, 1.0, step=0.1, label="depth"),
+        tilt=Slider(0.05, 0.6, 0.2, step=0.05, label="tilt"),
+    )
+
+
+# Looking ahead
+
+
+def arrival(points: np.ndarray, radius: float = 0.1) -> int:
+    """The step from which a path stays within `radius` of the origin; the number after its last if it does not."""
+    return int(np.flatnonzero(np.linalg.norm(points, axis=1) > radius)[-1]) + 1
+
+
+def compare(learning_rate: float, momentum: float) -> Any:
+    rules = dl.Momentum(learning_rate, momentum), dl.Nesterov(learning_rate, momentum)
+    return [dl.surfaces.descend(dl.surfaces.ravine, rule, steps=120) for rule in rules]
+
+
+def draw_compare(figure: Any, state: Any) -> None:
+    art = figure.art
+    if not figure.axes:
+        valley, height = panels(figure, 1, 2, width_ratios=[1.5, 1])
+        contours(valley, dl.surfaces.ravine)
+        valley.set_title("The valley from above", loc="left")
+        name_axes(height, "step", "height", "How high they stand", log=True)
+        height.set(xlim=(0, 150), ylim=(1e-6, 1e3), xticks=range(0, 121, 40))
+        art.paths = [path(valley, "momentum"), path(valley, "Nesterov")]
+        nameless(*art.paths)
+        art.heights = [curve(height, "momentum"), curve(height, "Nesterov")]
+    for points, seen, line in zip(state, art.paths, art.heights, strict=True):
+        seen.set_points(points)
+        show_curve(line, dl.surfaces.ravine.value(points), 1e-6)
+    spread_labels(art.heights)
+
+
+def describe_compare(state: Any, settings: dict[str, Any]) -> str:
+    words = []
+    for name, points in zip(("momentum", "Nesterov"), state, strict=True):
+        if len(points) <= 120:
+            words.append(f"{name} has left the map at step {len(points)}")
+            continue
+        arrived = arrival(points)
+        turns = int((np.diff(np.sign(points[:, 0])) != 0).sum())
+        late = "has not arrived after 120 steps" if arrived > 120 else f"arrives at step {arrived}"
+        words.append(f"{name} {late} and runs past the minimum {turns} times")
+    return f"Within 0.1 of the minimum: {words[0]}; {words[1]}."
+
+
+def look_ahead() -> Lab:
+    """Momentum and Nesterov's rule from the same place with the same settings."""
+    return Lab(
+        compare,
+        draw_compare,
+        describe=describe_compare,
+        alt="Left, a valley from above with two paths. Right, their heights against the step, log scale.",
+        figure_size=(9.0, 3.6),
+        learning_rate=Slider(0.001, 0.1, 0.02, step=0.001, label=RATE),
+        momentum=Slider(0.0, 0.99, 0.95, step=0.01, label=MOMENTUM),
+    )

@@ -1,0 +1,137 @@
+"""A reader with a browser: opens a chapter in JupyterLab, runs it, moves controls, looks at pictures.
+
+What a lab shows is compared with what `last_frame` gives for the same settings in this process, pixel by pixel.
+"""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Locator, Page
+
+from dlcourse.labs import Frame, Lab
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+# One page, no calls home: without these Chromium asks for updates and looks up its maker's hosts.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HARMLESS = re.compile(r"ResizeObserver loop")  # a browser's own remark about a busy frame
+
+PIXELS = """image => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  return canvas.toDataURL("image/png");
+}"""
+
+
+@contextmanager
+def course(folder: Path) -> Iterator[str]:
+    """`dlcourse lab` in a new folder; gives the address of the start page, and ends the server afterwards."""
+    own = {name: str(folder / "jupyter" / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
+    command = [sys.executable, "-m", "dlcourse", "lab", str(folder / "work"), "--no-browser"]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | own
+    )
+    try:
+        assert server.stdout
+        for line in server.stdout:
+            if address := re.search(r"http://127\.0\.0\.1:\S+", line):
+                yield address.group()
+                return
+        raise AssertionError("dlcourse lab ended without an address")
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def wait_for(what: str, holds: Callable[[], Any], seconds: float = 30) -> Any:
+    """Ask again and again until it holds; what it returns."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := holds():
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+def labs_of(notebook: str, monkeypatch: Any) -> list[Lab]:
+    """The labs of a chapter, in order, made in this process by running its code cells."""
+    shown: list[Lab] = []
+    monkeypatch.setattr(Lab, "show", lambda lab: shown.append(lab))
+    namespace: dict[str, Any] = {}
+    for cell in nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", 4).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, notebook, "exec"), namespace)
+    return shown
+
+
+class Reader:
+    """One chapter, open in the browser."""
+
+    def __init__(self, page: Page, address: str, notebook: str):
+        self.page, self.problems, self.hosts = page, [], set()  # type: ignore[var-annotated]
+        page.on("console", lambda m: self.note(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: self.note(str(e)))
+        page.on("request", lambda r: self.hosts.add(re.sub(r"^(?:blob:)?\w+://([^:/]*).*", r"\1", r.url)))
+        page.goto(re.sub(r"notebooks/\w+\.ipynb", f"notebooks/{notebook}.ipynb", address))
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=60_000)
+
+    def note(self, text: str) -> None:
+        if not HARMLESS.search(text):
+            self.problems.append(text)
+
+    def run_all(self, labs: int) -> None:
+        """Run every cell and wait for all labs to be alive."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_text("Run All Cells", exact=True).click()
+        wait_for(f"{labs} labs", lambda: self.page.locator("img.dlcourse-picture").count() == labs, 120)
+
+    def lab(self, number: int) -> Locator:
+        lab = self.page.locator(".dlcourse-lab").nth(number)
+        lab.scroll_into_view_if_needed()
+        return lab
+
+    def settings(self, lab: Locator) -> dict[str, Any]:
+        return json.loads(lab.locator("img.dlcourse-picture").get_attribute("data-settings") or "{}")
+
+    def shows(self, lab: Locator, frame: Frame) -> bool:
+        """Are picture, alt text and finding those of this frame?"""
+        image = lab.locator("img.dlcourse-picture")
+        if image.get_attribute("alt") != frame.alt or lab.locator("figcaption").inner_text() != frame.finding:
+            return False
+        data = base64.b64decode(image.evaluate(PIXELS).partition(",")[2])
+        pixels = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for png in (data, frame.png)]
+        return pixels[0].shape == pixels[1].shape and bool((pixels[0] == pixels[1]).all())
+
+    def expect(self, lab: Locator, twin: Lab, since: dict[str, Any]) -> dict[str, Any]:
+        """Wait until the lab shows other settings than `since`, and what last_frame gives for them."""
+
+        def settled() -> dict[str, Any] | None:
+            now = self.settings(lab)
+            return now if now != since and self.shows(lab, twin.last_frame(**now)) else None
+
+        return wait_for(f"the picture and finding of {twin}, now at {self.settings(lab)}", settled)

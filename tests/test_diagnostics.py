@@ -1,0 +1,139 @@
+"""check_gradient believes the right backward and no wrong one."""
+
+import numpy as np
+import pytest
+from concepts import ACTIVATIONS, LOSSES, named, problem, small_network
+from test_layers import WRONG
+
+import dlcourse as dl
+from dlcourse.settings import SettingError
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("loss", **named(LOSSES))
+@pytest.mark.parametrize("row", **named(ACTIVATIONS))
+def test_right_networks_pass(row, loss, seed):
+    loss, (x, y) = loss.make(), problem(loss.make(), n=(1, 8, 45)[seed])
+    report = dl.check_gradient(small_network(row.make, seed), loss, x * (1, 0.1, 10)[seed], y)
+    assert report, report
+    assert [check.name for check in report.checks] == ["0 Dense.W", "0 Dense.b", "2 Dense.W", "2 Dense.b", "input x"]
+    assert report.worst < 1e-6
+
+
+@pytest.mark.parametrize("make", WRONG)
+@pytest.mark.parametrize("lanes", [None, 2])
+def test_wrong_layers_fail(make, lanes):
+    layers = [dl.Dense(5, weight_init=dl.Xavier()), dl.Tanh(), make(), dl.Tanh(), dl.Dense(3)]
+    loss = dl.SoftmaxCrossEntropy()
+    report = dl.check_gradient(dl.Network(layers, (5,), lanes=lanes), loss, *problem(loss, n=8))
+    assert not report
+    assert not report.passed
+    assert "FAILED" in repr(report)
+    assert "✗" in repr(report)
+
+
+class ForgetsTheBatch(dl.SoftmaxCrossEntropy):
+    def backward(self):
+        return self.p - self.t
+
+
+class HalfSquare(dl.MeanSquaredError):
+    def backward(self):
+        return super().backward() / 2
+
+
+class NaNs(dl.MeanSquaredError):
+    def backward(self):
+        return super().backward() * np.nan
+
+
+@pytest.mark.parametrize("kind", [ForgetsTheBatch, HalfSquare, NaNs])
+def test_wrong_losses_fail(kind):
+    assert not dl.check_gradient(small_network(dl.Tanh), kind(), *problem(kind(), n=8))
+
+
+def test_one_wrong_window_is_named():
+    class NoBiasGradient(dl.Dense):
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.db[...] = 0
+            return dx
+
+    loss = dl.SoftmaxCrossEntropy()
+    network = dl.Network([dl.Dense(5), dl.Tanh(), NoBiasGradient(3)], (5,))
+    report = dl.check_gradient(network, loss, *problem(loss))
+    assert [check.name for check in report.checks if check.error > 1e-6] == ["2 NoBiasGradient.b"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_check_leaves_the_network_as_it_was(dtype):
+    network, loss = small_network(dtype=dtype), dl.SoftmaxCrossEntropy()
+    x, y = problem(loss)
+    network.forward(x)
+    parameters, before = network.parameters, [network.parameters.theta.copy(), network.predict(x), x.copy()]
+    dl.check_gradient(network, loss, x, y)
+    assert network.parameters is parameters
+    for now, then in zip([parameters.theta, network.predict(x), x], before, strict=True):
+        assert now.dtype == then.dtype
+        np.testing.assert_array_equal(now, then)
+    network.layers[0].W[...] = 3
+    assert (parameters.theta == 3).any()
+
+
+def test_check_leaves_the_network_as_it_was_even_after_an_error():
+    class Broken(dl.ReLU):
+        def backward(self, dy):
+            raise ZeroDivisionError
+
+    network, loss = small_network(Broken), dl.SoftmaxCrossEntropy()
+    parameters = network.parameters
+    with pytest.raises(ZeroDivisionError):
+        dl.check_gradient(network, loss, *problem(loss))
+    assert network.parameters is parameters
+    assert np.shares_memory(network.layers[0].W, parameters.theta)
+
+
+def test_entries_on_a_kink_are_counted_not_judged():
+    network = dl.Network([dl.Dense(4, weight_init=dl.Zeros()), dl.ReLU(), dl.Dense(3)], (5,))  # every unit is at 0
+    loss = dl.SoftmaxCrossEntropy()
+    report = dl.check_gradient(network, loss, *problem(loss, n=3))
+    assert report, report
+    assert [check.kinks for check in report.checks] == [20, 4, 0, 0, 0]
+    assert "20 on a kink" in repr(report)
+
+
+def test_a_wrong_backward_does_not_hide_behind_kinks():
+    network = dl.Network([dl.Dense(4, weight_init=dl.Zeros()), WRONG[0](), dl.Dense(3)], (5,))
+    network.layers[0].b[...] = 1
+    assert not dl.check_gradient(network, dl.SoftmaxCrossEntropy(), *problem(dl.SoftmaxCrossEntropy(), n=3))
+
+
+def test_a_trained_network_passes_without_excuses():
+    """Near the minimum gradients are small and curvature is not: no entry may be taken for a kink."""
+    network, loss = small_network(dl.Tanh), dl.MeanSquaredError()
+    data = problem(loss, n=8)
+    dl.fit(network, loss, dl.Momentum(0.1), data, epochs=3000, batch_size=8)
+    report = dl.check_gradient(network, loss, *data)
+    assert report, report
+    assert sum(check.kinks for check in report.checks) == 0
+
+
+def test_a_wrong_backward_does_not_hide_behind_curvature():
+    class Half(dl.Dense):
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.dWb *= 0.5
+            return dx
+
+    network = dl.Network([Half(1, weight_init=dl.Constant(1 + 1e-6))], (1,), dtype="float64")  # just off the minimum
+    report = dl.check_gradient(network, dl.MeanSquaredError(), np.ones((1, 1)), np.ones((1, 1)))
+    assert not report
+    assert [check.kinks for check in report.checks] == [0, 0, 0]
+
+
+def test_entries_bound_the_work():
+    loss = dl.SoftmaxCrossEntropy()
+    report = dl.check_gradient(small_network(), loss, *problem(loss), entries=6)
+    assert [check.compared for check in report.checks] == [6, 6, 6, 3, 6]
+    with pytest.raises(SettingError, match=r"check_gradient.entries must be a whole number, 1 or more; got entries=0"):
+        dl.check_gradient(small_network(), loss, *problem(loss), entries=0)

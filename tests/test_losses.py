@@ -1,0 +1,149 @@
+"""Every loss: PyTorch's numbers, finite differences, extreme scores, and targets that cannot be."""
+
+import numpy as np
+import pytest
+from concepts import LOSSES, named, targets
+
+import dlcourse as dl
+from dlcourse.losses import Loss
+from dlcourse.settings import SettingError
+
+KINDS = ["labels", "probabilities", "smoothed", "smoothed_probabilities", "extreme", "squared"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_agrees_with_pytorch(kind, oracle):
+    name, settings, answer = oracle["losses"][kind]
+    loss = getattr(dl, name)(**settings)
+    value = loss.forward(np.array(answer["prediction"]), np.array(answer["target"]))
+    np.testing.assert_allclose(value, answer["value"], rtol=1e-12)
+    np.testing.assert_allclose(loss.backward(), answer["gradient"], rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("lanes", [None, 3])
+@pytest.mark.parametrize("row", **named(LOSSES))
+def test_backward_agrees_with_finite_differences(row, lanes, rng):
+    loss, h = row.make(), 1e-6
+    prediction = rng.normal(size=(4, 3) if lanes is None else (lanes, 4, 3))
+    target = targets(loss, 3, 4, rng)
+    loss.forward(prediction, target)
+    gradient = loss.backward().copy()
+    for place in np.ndindex(prediction.shape):
+        nudge = np.zeros_like(prediction)
+        nudge[place] = h
+        ends = [np.sum(loss.forward(prediction + s * nudge, target)) for s in (1, -1)]
+        assert gradient[place] == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("row", **named(LOSSES))
+def test_loss_gives_one_value_a_lane(row, rng):
+    loss, prediction = row.make(), rng.normal(size=(2, 6, 3)).astype("float32")
+    target = targets(loss, 3, 6, rng)
+    together = loss.forward(prediction, target)
+    assert together.shape == (2,)
+    assert loss.backward().shape == prediction.shape
+    for lane in range(2):
+        alone = row.make().forward(prediction[lane], target)
+        assert alone.shape == ()
+        assert alone.dtype == "float32"
+        np.testing.assert_array_equal(together[lane], alone)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_scores_stay_finite(dtype, smoothing):
+    loss = dl.SoftmaxCrossEntropy(label_smoothing=smoothing)
+    z = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [3e38, -3e37, 0]], dtype)
+    value = loss.forward(z[:2], np.array([1, 0]))
+    assert value == pytest.approx((2e4 if smoothing == 0 else 2e4 - smoothing / 3 * 3e4) / 2 + np.log(3) / 2, rel=1e-6)
+    assert np.isfinite(loss.backward()).all()
+    assert np.isfinite(loss.forward(z, np.array([0, 0, 0])))
+
+
+def test_a_certain_right_answer_costs_nothing():
+    loss = dl.SoftmaxCrossEntropy()
+    assert loss.forward(np.array([[1e4, 0.0]]), np.array([0])) == 0
+    assert not loss.backward().any()
+
+
+def test_uniform_scores_cost_the_logarithm_of_the_classes():
+    assert dl.SoftmaxCrossEntropy().forward(np.zeros((5, 7)), np.arange(5)) == pytest.approx(np.log(7))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_gradient_sums_to_zero_in_every_row(smoothing, rng):
+    loss = dl.SoftmaxCrossEntropy(smoothing)
+    loss.forward(rng.normal(size=(6, 4)), rng.integers(0, 4, 6))
+    np.testing.assert_allclose(loss.backward().sum(axis=-1), 0, atol=1e-16)
+
+
+def test_cross_entropy_is_blind_to_a_common_shift(rng):
+    loss, z, y = dl.SoftmaxCrossEntropy(), rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    assert loss.forward(z + 100, y) == pytest.approx(loss.forward(z, y))
+
+
+def test_labels_and_their_rows_of_probabilities_are_the_same(rng):
+    z, y = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    loss = dl.SoftmaxCrossEntropy(label_smoothing=0.1)
+    assert loss.forward(z, y) == loss.forward(z, np.eye(4)[y]) == loss.forward(z, y.tolist())
+
+
+def test_accuracy_is_the_share_of_right_answers():
+    loss = dl.SoftmaxCrossEntropy(label_smoothing=0.1)
+    z = np.array([[2.0, 1], [0, 3], [5, 4], [1, 2]])
+    target = loss.prepare(np.array([0, 1, 1, 1]), (2,), "float64")
+    assert loss.accuracy(z, target) == 0.75
+    np.testing.assert_array_equal(loss.accuracy(np.stack([z, -z]), target), [0.75, 0.25])
+    assert dl.MeanSquaredError().accuracy(z, z) is None
+
+
+def test_squared_error_takes_one_number_an_example():
+    loss = dl.MeanSquaredError()
+    assert loss.forward(np.array([[1.0], [3.0]]), np.array([0.0, 1.0])) == 2.5
+    np.testing.assert_array_equal(loss.backward(), [[1], [2]])
+
+
+MISTAKES = [
+    (dl.SoftmaxCrossEntropy(), [0, 3, 1], "lie in 0 … 2, one class for each output of the network; got target=3"),
+    (dl.SoftmaxCrossEntropy(), [0, -1, 1], "lie in 0 … 2, one class for each output of the network; got target=-1"),
+    (dl.SoftmaxCrossEntropy(), [0.0, 1.0, 2.0], "be whole numbers; got target='float64'. Use labels.astype(int)."),
+    (dl.SoftmaxCrossEntropy(), [True, False, True], "be whole numbers; got target='bool'"),
+    (dl.SoftmaxCrossEntropy(), ["cat", "dog", "cat"], "be whole numbers"),
+    (dl.SoftmaxCrossEntropy(), np.ones((3, 2)), "be labels (batch,) or rows of 3 probabilities; got target=(3, 2)"),
+    (dl.SoftmaxCrossEntropy(), [1], "have one row for each of the 3 predictions; got target=(1, 3)"),
+    (dl.MeanSquaredError(), np.ones((3, 2)), "have as many columns as the prediction, 3; got target=(3, 2)"),
+    (dl.MeanSquaredError(), np.ones((1, 3)), "have one row for each of the 3 predictions; got target=(1, 3)"),
+    (dl.MeanSquaredError(), 1.0, "have as many columns as the prediction, 3; got target=()"),
+    (dl.SoftmaxCrossEntropy(), 1, "be labels (batch,) or rows of 3 probabilities; got target=()"),
+]
+
+
+@pytest.mark.parametrize(("loss", "target", "words"), MISTAKES, ids=[words[:40] for _, _, words in MISTAKES])
+def test_loss_refuses_a_target_that_cannot_be(loss, target, words):
+    with pytest.raises(SettingError) as refused:
+        loss.forward(np.zeros((3, 3)), np.array(target))
+    assert f"{type(loss).__name__}.target must {words}" in str(refused.value)
+
+
+@pytest.mark.parametrize("row", **named(LOSSES))
+def test_loss_of_an_empty_batch_is_zero(row):
+    loss = row.make()
+    target = np.zeros((0, 3)) if isinstance(loss, dl.MeanSquaredError) else np.zeros(0, int)
+    assert loss.forward(np.zeros((0, 3)), target) == 0
+
+
+@pytest.mark.parametrize("row", **named(LOSSES))
+def test_forward_leaves_prediction_and_target_alone(row, rng):
+    loss, prediction = row.make(), rng.normal(size=(4, 3))
+    target = targets(loss, 3, 4, rng)
+    before = prediction.copy(), target.copy()
+    loss.forward(prediction, target)
+    loss.backward()
+    np.testing.assert_array_equal(prediction, before[0])
+    np.testing.assert_array_equal(target, before[1])
+
+
+def test_loss_is_an_interface():
+    for call in (lambda: Loss().prepare(0, (1,), "f"), lambda: Loss().compare(0, 0), lambda: Loss().backward()):
+        with pytest.raises(NotImplementedError):
+            call()
