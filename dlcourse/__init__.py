@@ -5,33 +5,30 @@ from typing import Any as _Any
 
 # the array module behind everything
 from dlcourse.backend import to_host, use, using
-
-# claims on trial
-from dlcourse.claims import judge
-
-# looking inside
-from dlcourse.diagnostics import check_gradient
+from dlcourse.settings import SettingError
 
 # where theta starts
 from dlcourse.initializers import MSRA, Constant, Gaussian, Orthogonal, Uniform, Xavier, Zeros, fans
 
 # what a network is made of
 from dlcourse.layers import GELU, Dense, Flatten, LeakyReLU, ReLU, Sigmoid, Tanh
+from dlcourse.network import Network
 
 # how wrong a prediction is
 from dlcourse.losses import MeanSquaredError, SoftmaxCrossEntropy
-from dlcourse.network import Network
 
 # how theta moves
 from dlcourse.optimizers import SGD, Momentum, Nesterov
 
-# errors of settings
-from dlcourse.settings import SettingError
+# training
+from dlcourse.history import History
+from dlcourse.training import fit, training_steps
+
+# looking inside
+from dlcourse.claims import judge
+from dlcourse.diagnostics import check_gradient
 from dlcourse.source import show_source
 from dlcourse.surfaces import newton_path
-
-# training
-from dlcourse.training import History, fit, training_steps
 
 __version__ = "0.1.0"
 

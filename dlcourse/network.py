@@ -52,6 +52,24 @@ class Network:
     def reset(self) -> None:
         """Back to the start that the seed gave."""
         self.parameters.initialize(self.seed)
+        for layer in self.layers:
+            layer.reset()
+        self.reseed(0)
+
+    def reseed(self, seed: int) -> None:
+        """Start the dice of dropout and its like anew: the same seed makes the same run."""
+        for number, layer in enumerate(self.layers):
+            layer.reseed(np.random.SeedSequence([seed, 2, number]))
+
+    def freeze(self, layer: Layer | int) -> None:
+        """This layer, or the one with this number, learns no more: its windows of theta stay as they are."""
+        layer = self.layers[layer] if isinstance(layer, int) else layer
+        if layer not in self.layers:
+            refuse(
+                "Network.freeze.layer", "be one of the network's layers, or its number", layer, "See network.layers."
+            )
+        layer.frozen = True
+        self.parameters.freeze(layer.windows.values())
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Scores for a batch: (batch, *input_shape) → (batch, outputs), or (lanes, batch, outputs)."""
@@ -72,7 +90,7 @@ class Network:
     def run(self, x: Array, training: bool) -> Array:
         """`forward` without the checks at the door."""
         for layer in self.layers:
-            x = layer.forward(x, training)
+            x = layer.forward(x, training and not layer.frozen)
         return x
 
     def enter(self, x: Any) -> Array:

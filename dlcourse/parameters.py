@@ -10,8 +10,9 @@ windows looking at the old one.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Window:
     init: Initializer
     decays: bool
     start: int = 0
+    frozen: bool = False
 
     @property
     def stop(self) -> int:
@@ -67,11 +69,27 @@ class Parameters:
         """P, the number of parameters of one lane."""
         return self.windows[-1].stop if self.windows else 0
 
-    @property
+    @cached_property
     def decay_mask(self) -> Array:
-        """(P,): 1 where weight decay acts, 0 on biases, gains and shifts."""
-        parts = [np.full(w.stop - w.start, w.decays, self.dtype) for w in self.windows]
+        """(P,): 1 on weights, where penalties and weight decay act; 0 on biases, gains, shifts and what is frozen."""
+        parts = [np.full(w.stop - w.start, w.decays and not w.frozen, self.dtype) for w in self.windows]
         return to_device(np.concatenate([np.zeros(0, self.dtype), *parts]))
+
+    def weights(self) -> Iterator[Array]:
+        """The weight arrays, one after the other, as windows onto theta."""
+        return (self.view(self.theta, w) for w in self.windows if w.decays and not w.frozen)
+
+    def freeze(self, windows: Iterable[Window]) -> None:
+        """These windows of theta stay as they are from now on."""
+        for window in windows:
+            window.frozen = True
+        self.__dict__.pop("decay_mask", None)
+
+    def still_frozen(self) -> None:
+        """What is frozen has no gradient."""
+        for window in self.windows:
+            if window.frozen:
+                self.grad[..., window.start : window.stop] = 0
 
     def view(self, vector: Array, first: Window, last: Window | None = None) -> Array:
         """The window onto `vector`, or one onto `first` and `last` together, stacked as rows."""

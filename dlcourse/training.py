@@ -7,17 +7,19 @@
 go on. `fit` goes through to the end and returns what happened.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlcourse.backend import Array, to_device, to_host, xp
+from dlcourse.clipping import clip_by_norm
+from dlcourse.history import Epoch, History
 from dlcourse.losses import Loss
 from dlcourse.network import Network
 from dlcourse.optimizers import Optimizer
-from dlcourse.settings import check, count, refuse, suggest_names, whole
+from dlcourse.settings import check, count, positive, refuse, suggest_names, whole
 
 
 @dataclass(slots=True)
@@ -31,83 +33,7 @@ class Step:
     prediction: Array  # for this batch, before the step; the next step overwrites it
     target: Array  # as the loss prepared it
     ends_epoch: bool
-    record: "Epoch"
-
-
-class Epoch:
-    """What the steps of one epoch leave behind, in arrays on the device: one row an example, one loss a step."""
-
-    def __init__(self, target: Array, size: int, lead: tuple[int, ...]):
-        self.target, self.size, self.steps = target, size, 0
-        self.prediction = xp.empty((*lead, target.shape[1], len(target)), target.dtype).mT
-        self.loss = xp.empty((-(-len(target) // size), *lead), target.dtype)
-
-    def add(self, prediction: Array, value: Array) -> None:
-        start = self.steps * self.size
-        self.prediction[..., start : start + self.size, :] = prediction
-        self.loss[self.steps] = value
-        self.steps += 1
-
-    def mean_loss(self) -> Array:
-        """Each step counts by its number of examples: the last batch may be smaller."""
-        sizes = np.full(self.steps, self.size)
-        sizes[-1] += len(self.target) - sizes.sum()
-        shares = np.multiply(sizes / sizes.sum(), to_host(self.loss).T, order="C")
-        return shares.sum(axis=-1)  # along contiguous numbers: the same sum for one lane as for many
-
-
-@dataclass
-class Divergence:
-    """Where a run left the numbers: `step` is the first whose loss is not finite; a list with lanes, −1 for none."""
-
-    step: Any
-    what: str = "loss"
-
-    def __str__(self) -> str:
-        return f"Diverged: the {self.what} is no longer a number from step {self.step} on. Lower the learning rate."
-
-
-@dataclass(repr=False)
-class History:
-    """What happened: loss and learning_rate per step, the rest per epoch; the last axis is lanes, if there are any.
-
-    train_loss and train_accuracy are means over the batches as training saw them, while theta moved on;
-    validation_loss and validation_accuracy are taken after the epoch. Accuracies stay empty for a loss that
-    knows no right and wrong. divergence is None, or says when the loss stopped being a number.
-    """
-
-    loss: Any = field(default_factory=list)
-    learning_rate: Any = field(default_factory=list)
-    train_loss: Any = field(default_factory=list)
-    train_accuracy: Any = field(default_factory=list)
-    validation_loss: Any = field(default_factory=list)
-    validation_accuracy: Any = field(default_factory=list)
-    divergence: Divergence | None = None
-
-    def record(self, epoch: Epoch, loss: Loss) -> None:
-        """Take over one epoch, in one copy from the device."""
-        self.loss.append(to_host(epoch.loss))
-        self.train_loss.append(epoch.mean_loss())
-        self.score("train_accuracy", loss.accuracy(epoch.prediction, epoch.target))
-
-    def score(self, name: str, value: Array | None) -> None:
-        if value is not None:
-            getattr(self, name).append(to_host(value))
-
-    def finish(self) -> "History":
-        """Lists become arrays, and a loss that is no number is explained."""
-        self.loss = np.concatenate(self.loss)
-        for each in fields(self)[:-1]:
-            setattr(self, each.name, np.array(getattr(self, each.name)))
-        self.learning_rate = self.learning_rate.reshape(self.learning_rate.shape[:2])  # columns, if there are lanes
-        bad = ~np.isfinite(self.loss)
-        if bad.any():
-            self.divergence = Divergence(np.where(bad.any(axis=0), bad.argmax(axis=0), -1).tolist())
-        return self
-
-    def __repr__(self) -> str:
-        end = f", train_loss={np.round(self.train_loss[-1], 4)}" if len(self.train_loss) else ""
-        return f"History({len(self.loss)} steps, {len(self.train_loss)} epochs{end})"
+    record: Epoch
 
 
 @suggest_names
@@ -119,39 +45,61 @@ def training_steps(
     *,
     epochs: int,
     batch_size: int,
+    regularizers: Sequence[Any] = (),
+    constraints: Sequence[Any] = (),
+    augment: Any = None,
+    clip_norm: float | None = None,
     seed: int = 0,
     drop_last: bool = False,
 ) -> Iterator[Step]:
     """Train, one step at a time: an iterator of Step.
 
-    train: a Dataset or a pair (x, y). Every epoch goes through it once in a fresh random order, which seed
-    decides, in batches of batch_size; the last one may be smaller, or is left out with drop_last.
+    train           a Dataset or a pair (x, y). Every epoch goes through it once in a fresh random order, in batches
+                    of batch_size; the last one may be smaller, or is left out with drop_last
+    regularizers    penalties that add their gradient to the loss's, L2(1e-3) say; the loss reported is without them
+    constraints     projections of the weights after every step, MaxNorm(3) say
+    augment         images, rng → images, anew for every batch
+    clip_norm       the gradient's norm is cut to this, after the penalties
+    seed            decides the order of the examples, augmentation and dropout
+
     Raises SettingError at once for data that does not fit network, loss or batch_size.
     """
     epochs = check("fit.epochs", count, epochs, "One epoch shows every example once.")
     batch_size = check("fit.batch_size", count, batch_size, "64 is a usual size.")
     check("fit.seed", whole, seed, "It decides the order of the examples.")
+    if clip_norm is not None:
+        check("fit.clip_norm", positive, clip_norm, "1.0 is usual; None clips nothing.")
     x, target = prepare(network, loss, train, "train")
     if batch_size > len(x):
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
-    theta, grad = network.parameters.theta, network.parameters.grad
-    optimizer.start(theta, network.parameters.decay_mask)
+    parameters = network.parameters
+    optimizer.start(parameters.theta, parameters.decay_mask)
+    network.reseed(seed)
 
     def loop() -> Iterator[Step]:
-        number, rng = 0, np.random.default_rng(seed)
+        number, rng, noise = 0, np.random.default_rng(seed), np.random.default_rng([seed, 1])
         for epoch in range(epochs):
             order = to_device(rng.permutation(len(x)))
             epoch_x, epoch_target = gather(x, order[:end]), gather(target, order[:end])
-            record = Epoch(epoch_target, batch_size, network.parameters.lead)
+            record = Epoch(epoch_target, batch_size, parameters.lead)
             for start in range(0, end, batch_size):
                 stop = min(start + batch_size, end)
-                t = epoch_target[start:stop]
+                batch, t = epoch_x[start:stop], epoch_target[start:stop]
+                if augment is not None:
+                    batch = to_device(augment(batch, noise), parameters.dtype)
                 network.reserve(stop - start)
-                prediction = network.run(epoch_x[start:stop], training=True)
+                prediction = network.run(batch, training=True)
                 value = loss.compare(prediction, t)
                 network.backward(loss.backward())
-                optimizer.step(theta, grad)
+                for regularizer in regularizers:
+                    regularizer.add_gradient(parameters)
+                parameters.still_frozen()
+                if clip_norm is not None:
+                    clip_by_norm(parameters.grad, clip_norm)
+                optimizer.step(parameters.theta, parameters.grad)
+                for constraint in constraints:
+                    constraint.project(parameters)
                 record.add(prediction, value)
                 yield Step(number, epoch, value, optimizer.lr, prediction, t, stop == end, record)
                 number += 1
@@ -176,18 +124,25 @@ def fit(
     epochs: int,
     batch_size: int,
     validation: Any = None,
+    regularizers: Sequence[Any] = (),
+    constraints: Sequence[Any] = (),
+    augment: Any = None,
+    clip_norm: float | None = None,
     seed: int = 0,
     drop_last: bool = False,
     progress: bool = False,
+    stop: Any = None,
 ) -> History:
     """Train to the end and return the History. The settings are those of training_steps, and:
 
     validation: a Dataset or a pair (x, y), on which loss and accuracy are taken after every epoch.
-    progress: show a bar.
+    progress: show a bar. stop: EarlyStopping(patience), say, which is asked after every epoch.
+
+    A learning rate that observes, ReduceOnPlateau, is shown the validation loss (the training loss if there is none).
     """
-    run = training_steps(
-        network, loss, optimizer, train, epochs=epochs, batch_size=batch_size, seed=seed, drop_last=drop_last
-    )
+    more: Any = {"regularizers": regularizers, "constraints": constraints, "augment": augment, "clip_norm": clip_norm}
+    more |= {"epochs": epochs, "batch_size": batch_size, "seed": seed, "drop_last": drop_last}
+    run = training_steps(network, loss, optimizer, train, **more)
     if validation is not None:
         validation = prepare(network, loss, validation, "validation")
     history = History()
@@ -200,6 +155,13 @@ def fit(
                     value, accuracy = evaluate(network, loss, *validation)
                     history.score("validation_loss", value)
                     history.score("validation_accuracy", accuracy)
+                metric = (history.validation_loss or history.train_loss)[-1]
+                if hasattr(optimizer.learning_rate, "observe"):
+                    optimizer.learning_rate.observe(float(metric))
+                if stop is not None and stop.observe(metric, network):
+                    break
+    if stop is not None:
+        stop.finish(network)
     network.release()
     return history.finish()
 

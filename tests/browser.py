@@ -98,7 +98,7 @@ class Reader:
         page.on("request", lambda r: self.hosts.add(re.sub(r"^(?:blob:)?\w+://([^:/]*).*", r"\1", r.url)))
         page.goto(re.sub(r"notebooks/\w+\.ipynb", f"notebooks/{notebook}.ipynb", address))
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=60_000)
+        page.get_by_text("(ipykernel) | Idle").wait_for(timeout=60_000)  # the kernel: the indicator is idle without one
 
     def note(self, text: str) -> None:
         if not HARMLESS.search(text):

@@ -34,9 +34,10 @@ ALLOWED = {
     "parameters": {*CORE, "initializers"},
     **{means: {*CORE, "parameters", "initializers"} for means in MEANS - {"optimizers", "schedules"}},
     "network": UNDER_NETWORK,
-    "training": UNDER_TRAINING,
-    "ensembles": {*UNDER_TRAINING, "training"},
-    "diagnostics": {*UNDER_TRAINING, "training"},
+    "history": {*CORE, "losses"},
+    "training": {*UNDER_TRAINING, "history"},
+    "ensembles": {*UNDER_TRAINING, "history", "training"},
+    "diagnostics": {*UNDER_TRAINING, "history", "training"},
     "plots": {"settings", "surfaces"},  # takes host arrays
     **dict.fromkeys(SHELL, SHELL),
 }

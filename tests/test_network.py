@@ -84,7 +84,7 @@ MISTAKES = [
     (lambda: dl.Network([dl.Dense(3)], (5.0,)), "Network.input_shape must be a tuple"),
     (lambda: dl.Network([dl.Dense(3)], None), "Network.input_shape must be a tuple"),
     (lambda: dl.Network([dl.Dense(3)], (5,), lanes=0), "Network.lanes must be a whole number, 1 or more; got lanes=0"),
-    (lambda: dl.Network([dl.Dense(3)], (5,), dtype="int32"), "must be a floating type; got dtype='int32'"),
+    (lambda: dl.Network([dl.Dense(3)], (5,), dtype="int32"), "must be float32 or float64; got dtype='int32'"),
     (lambda: dl.Network([dl.Dense(3)], (5,), sed=1), "Network.sed must be a setting that exists; got sed=1. Did you"),
     (
         lambda: dl.Network([dl.Tanh(), dl.Dense(3)], (5, 2)),

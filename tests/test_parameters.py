@@ -51,7 +51,7 @@ def test_a_network_without_parameters_has_an_empty_theta():
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "bool", int, "complex64"])
 def test_only_floating_types_can_learn(dtype):
-    with pytest.raises(SettingError, match=r'Parameters.dtype must be a floating type.*Use "float32" or "float64"'):
+    with pytest.raises(SettingError, match=r'Parameters.dtype must be float32 or float64.*Use "float32" or "float64"'):
         Parameters([], dtype=dtype)
 
 

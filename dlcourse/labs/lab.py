@@ -233,7 +233,7 @@ class Lab:
         for ax in self.painter.figure.axes:
             box = ax.get_tightbbox() if ax.get_gid() == "no-ghost" else None
             if box:  # around a picture, say: two on top of each other are none
-                (x0, y0), (x1, y1) = box.get_points().round().clip(0, pixels.shape[1::-1]).astype(int)
+                (x0, y0), (x1, y1) = (box.padded(1.5).get_points() + 0.5).clip(0, pixels.shape[1::-1]).astype(int)
                 pixels[len(pixels) - y1 : len(pixels) - y0, x0:x1] = 255
         self.screen.ghost = encode(pixels)
         self.ghost_scene = self.painter.scenery

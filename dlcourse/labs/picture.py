@@ -58,6 +58,10 @@ class Painter:
         """Find out which artists move, and keep a picture of all that stays."""
         self.lay_out()
         self.canvas.draw()
+        if labels_are_cut(self.figure):  # longer numbers have pushed them out
+            self.axes = []
+            self.lay_out()
+            self.canvas.draw()
         with styled():
             draw()  # a second time: what is stale after it is what this lab moves
         self.lay_out()
@@ -88,6 +92,12 @@ class Painter:
         )
 
 
+def labels_are_cut(figure: Figure) -> bool:
+    """Does a label of an axis stick out of the figure?"""
+    labels = [axis.label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) if ax.axison and axis.label.get_text()]
+    return any(box.x0 < 0 or box.y0 < 0 for box in (label.get_window_extent() for label in labels))
+
+
 def leaves(figure: Figure) -> list[Artist]:
     """All that a lab may move, in drawing order: artists of its axes, then those of the figure; no axis, no ground."""
     own: list[Artist] = []
@@ -99,11 +109,12 @@ def leaves(figure: Figure) -> list[Artist]:
 
 
 def with_cover(artists: list[Artist], moving: set[Artist]) -> list[Artist]:
-    """The moving ones, and those that lie on top of one inside the same axes: these are drawn again after it."""
+    """The moving ones, and those that lie on top of one: these are drawn again after it."""
     chosen: list[Artist] = []
     below: set[Any] = set()  # axes in which something moves
     for artist in artists:
-        if artist in moving or (artist.axes in below and is_seen_inside(artist)):
+        on_top = artist.axes in below or (artist.axes is None and bool(below))
+        if artist in moving or (on_top and is_seen_inside(artist)):
             chosen.append(artist)
             below.add(artist.axes)
     return chosen

@@ -16,6 +16,8 @@ lie feature by feature in memory, so a product and a sum over the batch run alon
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from dlcourse.backend import Array, xp
 from dlcourse.initializers import Initializer, Shape
 from dlcourse.parameters import Parameters, Window
@@ -35,6 +37,7 @@ class Layer:
     """The interface of every layer. A subclass writes setup, forward and backward."""
 
     keep: Any = NOTHING
+    frozen = False  # a frozen layer does not learn and computes as it does after training
     needs_dx = True  # the training loop spares the first layer's dx: nobody is there to receive it
     input_shape: Shape
     output_shape: Shape
@@ -51,6 +54,12 @@ class Layer:
 
     def backward(self, dy: Array) -> Array:
         raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget what was learned outside theta: running statistics. (Windows are initialized by Parameters.)"""
+
+    def reseed(self, seed: np.random.SeedSequence) -> None:
+        """Start the layer's dice anew, if it has any."""
 
     def buffers(self, rows: int) -> dict[str, Shape]:
         """Names and shapes of the arrays worth keeping between training steps of `rows` examples."""
