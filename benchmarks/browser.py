@@ -6,7 +6,8 @@ turn. A probe in the page looks at slider and picture in every frame that the br
     keys     presses well apart: milliseconds from the press to the frame with its picture
     burst    40 presses as fast as a held key: how many pictures are seen, how long the last one takes
     drag     110 mouse moves at 60 Hz: pictures seen, and their age: how long ago the slider stood where they show it
-    blanks   frames without a picture, or with one that is still loading; jumps: frames in which the output changes height
+    blanks   frames without a picture, or with one that is still loading
+    jumps    frames in which the output has another height than in the one before
 """
 
 import argparse
@@ -15,23 +16,21 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
-from common import machine  # first: it sets the threads
+from common import machine
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
-import itertools
-
 from browser import CHROMIUM, FLAGS, Reader, course  # noqa: E402
 
 WAYS = {
-    "interact, usual": "page.interact(page.train_usual)",
+    "interact, usual": "page.interact(page.train_usual, contours=True)",
     "interact, library": "page.interact(page.train)",
-    "Lab": "page.engine(ghost=True)",
-    "Lab, no ghost": "page.engine()",
+    "Lab": "page.engine()",
     "Lab, ipywidgets.Image": "page.engine(page.ImageScreen)",
     "Lab, ipywidgets.HTML": "page.engine(page.HTMLScreen)",
     "floor": "page.table()",
@@ -43,14 +42,19 @@ PROBE = """() => {
   canvas.width = canvas.height = 1;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const probe = window.probe = { cell: null, frames: [], presses: [] };
+  let known = null, address = "", position = -1;
   function shown(image) {
-    if (!image || !image.naturalWidth) return -1;
+    if (!image?.complete || !image.naturalWidth) return -1;
+    if (image !== known || image.src !== address) [known, address, position] = [image, image.src, read(image)];
+    return position;
+  }
+  function read(image) {
     context.clearRect(0, 0, 1, 1);
     context.drawImage(image, 16, image.naturalHeight - 17, 1, 1, 0, 0, 1, 1);
     const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
     return green > 200 && blue < 50 ? red : -1;
   }
-  function look(time) {
+  function look() {
     if (probe.cell) {
       const handle = probe.cell.querySelector(".noUi-handle"), image = probe.cell.querySelector("img");
       const height = Math.round(probe.cell.querySelector(".jp-OutputArea").getBoundingClientRect().height);
@@ -103,7 +107,7 @@ class Way:
         """Count what should never be."""
         self.note("blanks", sum(picture < 0 for _, _, picture, _ in frames))
         heights = [height for *_, height in frames]
-        self.note("jumps", sum(abs(a - b) > 5 for a, b in itertools.pairwise(heights)))
+        self.note("jumps", sum(abs(a - b) > 5 for a, b in pairwise(heights)))
 
     def keys(self, presses: int, gap: float) -> None:
         for i in range(presses + 1):
@@ -190,7 +194,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a fifth of the presses, one round")
     parser.add_argument("--presses", type=int, default=40, help="separate key presses for each way")
     parser.add_argument("--gap", type=float, default=0.8, help="seconds between them; a lab makes a ghost after 0.7")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--only", default="", help="ways whose names contain one of these words, with commas between")
     options = parser.parse_args()
     if options.quick:

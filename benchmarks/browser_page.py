@@ -6,7 +6,7 @@ block in the lower left corner, so that the browser can tell which one it is loo
 """
 
 import base64
-import itertools
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -17,7 +17,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs import Lab, Slider, lab
 from dlcourse.labs.screen import Screen
-from dlcourse.plots import curve, name_axes, panels
+from dlcourse.plots import curve, name_axes, panels, pixels
 
 POSITIONS, START = 201, 20
 RATES = np.logspace(-3, 0, POSITIONS)
@@ -41,7 +41,7 @@ def train(position: int) -> Any:
 def train_usual(position: int) -> Any:
     """The job as it is usually written: NumPy in float64, a dictionary of arrays, one loop over its names."""
     rng = np.random.default_rng(0)
-    p = {f"W{i}": rng.normal(0, np.sqrt(2 / n), (n, m)) for i, (n, m) in enumerate(itertools.pairwise(LAYERS))}
+    p = {f"W{i}": rng.normal(0, np.sqrt(2 / n), (n, m)) for i, (n, m) in enumerate(pairwise(LAYERS))}
     p |= {f"b{i}": np.zeros(m) for i, m in enumerate(LAYERS[1:])}
     velocity = {name: np.zeros_like(value) for name, value in p.items()}
     x, y = DATA.x.astype(float), DATA.y
@@ -89,7 +89,7 @@ def draw(figure: Any, state: Any) -> None:
         name_axes(left, title="Loss on each batch")
         left.set(xlim=(0, 330), ylim=(0, 1.3))
         art.curve = curve(left, "train", "train")
-        art.map = right.imshow(scores, "RdBu", vmin=-1, vmax=1, extent=EXTENT, origin="lower", interpolation="nearest")
+        art.map = pixels(right, scores, -1, 1, cmap="RdBu", extent=EXTENT, origin="lower")
         for label, color in enumerate(("#67001f", "#053061")):
             right.plot(*DATA.x[DATA.y == label].T, "o", markersize=2, color=color)
         right.set_title("Decision")
@@ -99,13 +99,16 @@ def draw(figure: Any, state: Any) -> None:
     art.block.set_color((position / 255, 1.0, 0.0))
 
 
-def draw_usual(state: Any) -> Any:
-    """As a notebook usually draws: everything anew."""
+def draw_anew(state: Any, contours: bool = False) -> Any:
+    """As a notebook usually draws: a new figure. Most show a decision by filled contours, which take longer."""
     position, losses, scores = state
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=[1.5, 1])
     left.plot(losses)
     left.set(title="Loss on each batch", xlabel="step", ylabel="loss (nats)", ylim=(0, 1.3))
-    right.imshow(scores, "RdBu", vmin=-1, vmax=1, extent=EXTENT, origin="lower", interpolation="nearest")
+    if contours:
+        right.contourf(SIDE, SIDE, scores, 20, cmap="RdBu")
+    else:
+        right.imshow(scores, "RdBu", vmin=-1, vmax=1, extent=EXTENT, origin="lower", interpolation="nearest")
     right.scatter(*DATA.x.T, c=DATA.y, s=6, cmap="coolwarm")
     right.set_title("Decision")
     plt.tight_layout()
@@ -116,9 +119,9 @@ def draw_usual(state: Any) -> Any:
 # the ways to the screen
 
 
-def interact(job: Any) -> None:
+def interact(job: Any, contours: bool = False) -> None:
     def show(position: int) -> None:
-        draw_usual(job(position))
+        draw_anew(job(position), contours)
         plt.show()
 
     ipywidgets.interact(show, position=ipywidgets.IntSlider(START, 0, POSITIONS - 1))
@@ -138,24 +141,21 @@ class HTMLScreen(ipywidgets.HTML):
         self.value = f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 
-def make_lab(ghost: bool = True) -> Lab:
+def make_lab() -> Lab:
     slider = Slider(0, POSITIONS - 1, START)
-    return Lab(
-        train, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", ghost=ghost, position=slider
-    )
+    return Lab(train, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", position=slider)
 
 
-def engine(screen: Any = Screen, ghost: bool = False) -> Any:
+def engine(screen: Any = Screen) -> Any:
     with mock.patch.object(lab, "Screen", screen):
-        return make_lab(ghost).show()
+        return make_lab().show()
 
 
-def table() -> Any:
+def table(make_screen: Any = Screen) -> Any:
     """The floor: pictures that are ready, to our Screen."""
-    frames = [make_lab().last_frame(position=0)]
     ours = make_lab()
     frames = [ours.last_frame(position=position) for position in range(POSITIONS)]
-    slider, screen = ipywidgets.IntSlider(START, 0, POSITIONS - 1), Screen()
+    slider, screen = ipywidgets.IntSlider(START, 0, POSITIONS - 1), make_screen()
 
     def show(change: Any) -> None:
         frame = frames[change["new"]]

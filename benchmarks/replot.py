@@ -9,7 +9,7 @@ from itertools import cycle
 import browser_page as page
 import matplotlib
 import matplotlib.pyplot as plt
-from common import in_turn, machine, report  # first: it sets the threads
+from common import in_turn, machine, report
 
 from dlcourse.labs.picture import encode
 
@@ -44,7 +44,8 @@ def candidates():
         OURS: lambda: encode(pixels()),
         "  the Painter alone": pixels,
         "  encode alone": lambda: encode(still),
-        "plt: new figure, savefig with tight bbox": lambda: saved(page.draw_usual(next(states)), bbox_inches="tight"),
+        "plt: new figure, savefig with tight bbox": lambda: saved(page.draw_anew(next(states)), bbox_inches="tight"),
+        "plt: the same with contourf": lambda: saved(page.draw_anew(next(states), contours=True), bbox_inches="tight"),
         "our artists on a new figure, savefig": our_artists_anew,
         "our artists moved, savefig": moved,
     }

@@ -8,35 +8,73 @@ from dlcourse.backend import to_host, use, using
 from dlcourse.settings import SettingError
 
 # where theta starts
-from dlcourse.initializers import MSRA, Constant, Gaussian, Orthogonal, Uniform, Xavier, Zeros, fans
+from dlcourse.initializers import (
+    MSRA, Constant, Gaussian, Orthogonal, PositiveUnitball, Sparse, TruncatedGaussian, Uniform, Xavier, Zeros, fans,
+    lsuv,
+)  # fmt: skip
 
 # what a network is made of
-from dlcourse.layers import GELU, Dense, Flatten, LeakyReLU, ReLU, Sigmoid, Tanh
+from dlcourse.layers import (
+    GELU, AveragePool2D, BatchNorm, Conv1D, Conv2D, Dense, DropConnectDense, Dropout, Flatten, GlobalAveragePool2D,
+    GroupNorm, LayerNorm, LeakyReLU, MaxPool2D, ReLU, Residual, Sigmoid, Tanh, WeightNormDense,
+)  # fmt: skip
 from dlcourse.network import Network
 
 # how wrong a prediction is
-from dlcourse.losses import MeanSquaredError, SoftmaxCrossEntropy
+from dlcourse.losses import Hinge, MeanSquaredError, SoftmaxCrossEntropy
 
 # how theta moves
-from dlcourse.optimizers import SGD, Momentum, Nesterov
+from dlcourse.optimizers import (
+    ANGD, SGD, SGDW, AdaDelta, AdaGrad, Adam, AdamW, AMSGrad, Momentum, Nadam, Nesterov, RMSProp,
+)  # fmt: skip
+
+# how fast, as a function of the step
+from dlcourse.schedules import (
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LinearCosineDecay, NaturalExponentialDecay,
+    NoisyLinearCosineDecay, OneCycle, PiecewiseConstantDecay, PolynomialDecay, ReduceOnPlateau, Warmup,
+)  # fmt: skip
+
+# what keeps it in bounds
+from dlcourse.augmentation import (
+    ColorJitter, Compose, HorizontalFlip, RandomCrop, RandomRotation, RandomZoom, tint,
+)  # fmt: skip
+from dlcourse.clipping import clip_by_norm, clip_by_value
+from dlcourse.constraints import MaxNorm, UnitNorm
+from dlcourse.regularizers import L1, L2, ElasticNet
 
 # training
 from dlcourse.history import History
+from dlcourse.saving import load_optimizer
+from dlcourse.stopping import EarlyStopping
 from dlcourse.training import fit, training_steps
+
+# more than one network
+from dlcourse.ensembles import Ensemble, average_weights, snapshot_ensemble, train_members
+from dlcourse.sweeps import sweep
 
 # looking inside
 from dlcourse.claims import judge
-from dlcourse.diagnostics import check_gradient
+from dlcourse.curvature import largest_curvature
+from dlcourse.diagnostics import activation_statistics, check_gradient, learning_rate_range_test
 from dlcourse.source import show_source
 from dlcourse.surfaces import newton_path
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "GELU", "MSRA", "SGD", "Constant", "Dense", "Flatten", "Gaussian", "History", "Lab", "LeakyReLU",
-    "MeanSquaredError", "Momentum", "Nesterov", "Network", "Orthogonal", "ReLU", "SettingError", "Sigmoid",
-    "SoftmaxCrossEntropy", "Tanh", "Uniform", "Xavier", "Zeros", "check_gradient", "datasets", "fans", "fit",
-    "judge", "labs", "newton_path", "plots", "show_source", "surfaces", "theory", "to_host",
+    "ANGD", "GELU", "L1", "L2", "MSRA", "SGD", "SGDW", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW",
+    "AveragePool2D", "BatchNorm", "ColorJitter", "Compose", "Constant", "Conv1D", "Conv2D", "CosineDecay",
+    "CosineDecayRestarts", "Dense", "DropConnectDense", "Dropout", "EarlyStopping", "ElasticNet", "Ensemble",
+    "ExponentialDecay", "Flatten", "Gaussian", "GlobalAveragePool2D", "GroupNorm", "Hinge", "History",
+    "HorizontalFlip", "InverseTimeDecay", "Lab", "LayerNorm", "LeakyReLU", "LinearCosineDecay", "MaxNorm",
+    "MaxPool2D", "MeanSquaredError", "Momentum", "Nadam", "NaturalExponentialDecay", "Nesterov", "Network",
+    "NoisyLinearCosineDecay", "OneCycle", "Orthogonal", "PiecewiseConstantDecay", "PolynomialDecay",
+    "PositiveUnitball", "RMSProp", "RandomCrop", "RandomRotation", "RandomZoom", "ReLU", "ReduceOnPlateau",
+    "Residual", "SettingError", "Sigmoid", "SoftmaxCrossEntropy", "Sparse", "Tanh", "TruncatedGaussian",
+    "Uniform", "UnitNorm", "Warmup", "WeightNormDense", "Xavier", "Zeros", "activation_statistics",
+    "average_weights", "check_gradient", "clip_by_norm", "clip_by_value", "datasets", "fans", "fit", "judge",
+    "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path", "plots",
+    "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host", "train_members",
     "training_steps", "use", "using",
 ]  # fmt: skip
 

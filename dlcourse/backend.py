@@ -103,7 +103,24 @@ def is_array(value: object) -> bool:
     return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0
 
 
+def scipy(part: str) -> Any:
+    """`scipy.<part>` for the backend in use: SciPy has it for NumPy's arrays, cupyx for those on a GPU."""
+    return importlib.import_module(f"scipy.{part}" if xp.backend_name == "numpy" else f"cupyx.scipy.{part}")
+
+
 def erf(x: Array) -> Array:
-    """The error function, which NumPy lacks and SciPy has for both backends."""
-    name = "scipy.special" if xp.backend_name == "numpy" else "cupyx.scipy.special"
-    return importlib.import_module(name).erf(x)
+    """The error function, which NumPy lacks."""
+    return scipy("special").erf(x)
+
+
+def norm(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """√Σx² along axis, which stays as an axis of length 1. No square overflows; what is not finite stays so.
+
+    (`xp.linalg.norm` would add up one lane in another order than many.)
+    """
+    if not x.size:
+        return xp.sqrt((x * x).sum(axis=axis, keepdims=True))
+    largest = xp.abs(x).max(axis=axis, keepdims=True)
+    unit = xp.where(xp.isfinite(largest) & (largest > 0), largest, 1).astype(x.dtype)
+    scaled = x / unit
+    return unit * xp.sqrt((scaled * scaled).sum(axis=axis, keepdims=True))

@@ -33,13 +33,18 @@ class Epoch:
 
 @dataclass
 class Divergence:
-    """Where a run left the numbers: `step` is the first whose loss is not finite; a list with lanes, −1 for none."""
+    """Where a run left the numbers: `step` is the first whose loss is not finite; a list with lanes, −1 for none.
+
+    where: the first quantity that was no number then; bound: which limit the learning rate had crossed, if known.
+    """
 
     step: Any
-    what: str = "loss"
+    where: str = "the loss"
+    bound: str | None = None
 
     def __str__(self) -> str:
-        return f"Diverged: the {self.what} is no longer a number from step {self.step} on. Lower the learning rate."
+        reason = f" {self.bound}." if self.bound else ""
+        return f"Diverged at step {self.step}: {self.where} is no number any more.{reason} Lower the learning rate."
 
 
 @dataclass(repr=False)
@@ -76,7 +81,7 @@ class History:
             setattr(self, each.name, np.array(getattr(self, each.name)))
         self.learning_rate = self.learning_rate.reshape(self.learning_rate.shape[:2])  # columns, if there are lanes
         bad = ~np.isfinite(self.loss)
-        if bad.any():
+        if bad.any() and self.divergence is None:
             self.divergence = Divergence(np.where(bad.any(axis=0), bad.argmax(axis=0), -1).tolist())
         return self
 

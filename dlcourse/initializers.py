@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlcourse.settings import finite, not_negative, one_of, positive, refuse, settings
+from dlcourse.backend import to_device
+from dlcourse.settings import count, finite, not_negative, one_of, positive, refuse, settings
 
 Shape = tuple[int, ...]
 
@@ -80,6 +81,58 @@ class Uniform(Initializer):
         if not self.low <= self.high:
             refuse("Uniform.low", f"be at most high={self.high!r}", self.low, "Swap the two.")
         return rng.uniform(self.low, self.high, shape)
+
+
+@settings
+class TruncatedGaussian(Initializer):
+    """Normal draws without the tails: what lies beyond two deviations is drawn again (Keras, TensorFlow).
+
+    w ~ N(mean, std²) given |w − mean| ≤ 2 std            the variance is then 0.7737 std²
+    """
+
+    mean: Annotated[float, finite, "0.0 favours no sign."] = 0.0
+    std: Annotated[float, not_negative, "0.01 is the classic, too small for deep networks."] = 0.01
+
+    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+        draws = rng.normal(size=shape)
+        while (beyond := np.abs(draws) > 2).any():
+            draws[beyond] = rng.normal(size=int(beyond.sum()))
+        return self.mean + self.std * draws
+
+
+@settings
+class PositiveUnitball(Initializer):
+    """Every unit takes an average: its weights are positive and add up to 1 (Caffe's positive_unitball).
+
+    u ~ U(0, 1)        w = u / Σ u over the incoming weights of a unit
+
+    It keeps sigmoids out of saturation, and the variance out of everything: Σ w² ≈ 4 / (3 fan_in).
+    """
+
+    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+        fans(shape)  # a bias has no incoming weights to share
+        draws = rng.uniform(size=shape)
+        return draws / draws.sum(axis=tuple(range(len(shape) - 1)), keepdims=True)
+
+
+@settings
+class Sparse(Initializer):
+    """Every unit listens to a few inputs only (Martens 2010, with 15 of them).
+
+    nonzeros of a unit's fan_in weights, drawn by lot, are w ~ N(0, std²); the others are 0
+
+    PyTorch's `sparse_` fixes the zeros per column the same way; Caffe's `sparse` keeps each weight by a coin.
+    """
+
+    nonzeros: Annotated[int, count, "15 is Martens' choice."]
+    std: Annotated[float, positive, "1.0 is Martens' choice."] = 0.01
+
+    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+        fan_in, units = fans(shape)[0], shape[-1]
+        if self.nonzeros > fan_in:
+            refuse("Sparse.nonzeros", f"be at most fan_in={fan_in}", self.nonzeros, "A unit has no more inputs.")
+        chosen = rng.uniform(size=(fan_in, units)).argsort(axis=0) < self.nonzeros
+        return np.where(chosen, rng.normal(0.0, self.std, (fan_in, units)), 0.0).reshape(shape)
 
 
 class FanScaled(Initializer):
@@ -153,3 +206,25 @@ def per_lane(init: Initializer, shape: Shape, rngs: list[np.random.Generator]) -
     """One draw for all lanes if there is one generator, else a draw for each: (lanes, *shape)."""
     draws = [init(shape, rng) for rng in rngs]
     return draws[0] if len(draws) == 1 else np.stack(draws)
+
+
+def lsuv(network: Any, x: Any, *, tolerance: float = 0.1, iterations: int = 10, seed: int = 0) -> None:
+    """Layer-sequential unit variance (Mishkin & Matas 2016, arXiv:1511.06422): let the data set the scale.
+
+    W ← a random rotation; then, layer after layer,  W ← W / √Var(y)  until |Var(y) − 1| < tolerance
+
+    y is what the layer makes of the batch x, before any activation. Changes the weights of the network in place.
+    """
+    rng = np.random.default_rng(seed)
+    y = network.enter(x)
+    for layer in network.layers:
+        window = layer.windows.get("W")
+        if window is not None and not window.frozen:
+            layer.W[...] = to_device(Orthogonal()(window.shape, rng), layer.W.dtype)
+            for _ in range(iterations):
+                out = layer.forward(y)
+                spread = out.reshape((*layer.W.shape[: -len(window.shape)], -1)).var(axis=-1)  # one per lane
+                if bool((abs(spread - 1) < tolerance).all()) or not bool((spread > 0).all()):
+                    break
+                layer.W /= spread.reshape((*spread.shape, *[1] * len(window.shape))) ** 0.5
+        y = layer.forward(y)

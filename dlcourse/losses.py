@@ -37,6 +37,13 @@ class Loss:
     def backward(self) -> Array:
         raise NotImplementedError
 
+    def draw_score(self, rng: np.random.Generator) -> Array:
+        """(batch, outputs): d(−log likelihood)/d(prediction) of targets drawn from the prediction itself.
+
+        For the true Fisher information of a network, not the empirical one, which takes the targets of the data.
+        """
+        refuse("Loss.draw_score.loss", "be a likelihood", self, "SoftmaxCrossEntropy and MeanSquaredError are.")
+
     def accuracy(self, prediction: Array, target: Array) -> Array | None:
         """The share of examples that are right, per lane; None where right and wrong have no meaning."""
         return None
@@ -69,6 +76,10 @@ class MeanSquaredError(Loss):
     def backward(self) -> Array:
         batch, outputs = self.difference.shape[-2:]
         return self.difference * (2 / (batch * outputs))
+
+    def draw_score(self, rng: np.random.Generator) -> Array:
+        """Of a normal law with variance 1 around the prediction: a draw less its mean."""
+        return to_device(rng.normal(size=self.difference.shape), self.difference.dtype)
 
 
 @settings
@@ -106,8 +117,53 @@ class SoftmaxCrossEntropy(Loss):
     def backward(self) -> Array:
         return (self.p - self.t) * (1 / self.p.shape[-2])
 
+    def draw_score(self, rng: np.random.Generator) -> Array:
+        """p − t with t a class drawn with the probabilities p."""
+        p = to_host(self.p)
+        drawn = (p.cumsum(axis=-1) < rng.uniform(size=(len(p), 1))).sum(axis=-1).clip(max=p.shape[-1] - 1)
+        return self.p - to_device(one_hot(drawn, p.shape[-1]), self.p.dtype)
+
     def accuracy(self, prediction: Array, target: Array) -> Array:
-        return (prediction.argmax(axis=-1) == target.argmax(axis=-1)).mean(axis=-1)
+        return share_right(prediction, target)
+
+
+@settings
+class Hinge(Loss):
+    """Every wrong class must stay 1 below the true one, or pays for the rest (Weston & Watkins 1999).
+
+    value = mean(Σ over j ≠ y of max(0, z_j − z_y + 1))          z = prediction, y the true class
+    dz_j = 1 / batch where that is above 0;  dz_y = −Σ dz_j      at the kink itself 0
+
+    target: whole numbers (batch,), or rows with a single 1. No probabilities come out of it: beyond the margin
+    nothing is left to learn. PyTorch's `multi_margin_loss` also divides by the number of classes; Keras'
+    `categorical_hinge` takes the worst wrong class instead of the sum (Crammer & Singer 2001).
+    """
+
+    def prepare(self, target: Any, outputs: tuple[int, ...], dtype: Any) -> Array:
+        classes, target = outputs[-1], as_array(target)
+        t = to_device(one_hot(target, classes, "Hinge") if target.ndim == 1 else target, dtype)
+        if t.shape[-1:] != (classes,) or not (((t == 0) | (t == 1)).all() and (t.sum(axis=-1) == 1).all()):
+            rule = f"be labels (batch,) or rows of {classes} numbers, a single 1 among zeros"
+            refuse("Hinge.target", rule, t.shape, "It knows one true class; SoftmaxCrossEntropy takes probabilities.")
+        return t
+
+    def compare(self, prediction: Array, target: Array) -> Array:
+        over_classes, mean = sum_and_mean(prediction)
+        true = (prediction * target) @ over_classes  # (..., batch, 1)
+        self.pays, self.t = xp.maximum(prediction - true + (1 - target), 0), target
+        return (mean @ (self.pays @ over_classes))[..., 0, 0]
+
+    def backward(self) -> Array:
+        d = xp.sign(self.pays)
+        return (d - self.t * d.sum(axis=-1, keepdims=True)) * (1 / d.shape[-2])
+
+    def accuracy(self, prediction: Array, target: Array) -> Array:
+        return share_right(prediction, target)
+
+
+def share_right(prediction: Array, target: Array) -> Array:
+    """How often the largest score is that of the true class."""
+    return (prediction.argmax(axis=-1) == target.argmax(axis=-1)).mean(axis=-1)
 
 
 def as_array(target: Any) -> Array:
@@ -115,15 +171,15 @@ def as_array(target: Any) -> Array:
     return target if hasattr(target, "ndim") else np.asarray(target)
 
 
-def one_hot(labels: Any, classes: int) -> np.ndarray:
+def one_hot(labels: Any, classes: int, loss: str = "SoftmaxCrossEntropy") -> np.ndarray:
     """(batch,) whole numbers → (batch, classes) with a single 1 in each row."""
     labels = to_host(labels)
     if labels.dtype.kind not in "iu":
-        refuse("SoftmaxCrossEntropy.target", "be whole numbers", labels.dtype.name, "Use labels.astype(int).")
+        refuse(f"{loss}.target", "be whole numbers", labels.dtype.name, "Use labels.astype(int).")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         rule = f"lie in 0 … {classes - 1}, one class for each output of the network"
-        refuse("SoftmaxCrossEntropy.target", rule, int(wrong), "Relabel, or give the last layer more units.")
+        refuse(f"{loss}.target", rule, int(wrong), "Relabel, or give the last layer more units.")
     return np.eye(classes, dtype="float32")[labels]
 
 

@@ -1,6 +1,7 @@
 """Layers in a row over one theta."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from dlcourse.backend import Array, to_device, xp
 from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.parameters import Parameters
+from dlcourse.saving import load_network, save_network
 from dlcourse.settings import SettingError, check, count, is_whole, refuse, suggest_names
 
 
@@ -71,6 +73,27 @@ class Network:
         layer.frozen = True
         self.parameters.freeze(layer.windows.values())
 
+    def state(self) -> dict[str, Array]:
+        """All that was learned, by name: theta, and what layers keep outside it, as "3.running_mean". No copies."""
+        learned = {"theta": self.parameters.theta}
+        for number, layer in enumerate(self.layers):
+            learned |= {f"{number}.{name}": array for name, array in layer.state().items()}
+        return learned
+
+    def load_state(self, state: dict[str, Array]) -> None:
+        """Take over what another network like this one learned."""
+        for name, array in self.state().items():
+            array[...] = state[name]
+
+    def save(self, path: str | Path, optimizer: Any = None) -> None:
+        """Write the network, and the optimizer that trains it, to a file, .npz by custom (see dlcourse/saving.py)."""
+        save_network(self, path, optimizer)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Network":
+        """The network in this file, as it was; load_optimizer(path, network) brings its optimizer back."""
+        return load_network(path, cls)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """Scores for a batch: (batch, *input_shape) → (batch, outputs), or (lanes, batch, outputs)."""
         x = self.enter(x)
@@ -82,6 +105,15 @@ class Network:
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
+
+    def example_gradients(self, dy: Array) -> Array:
+        """(batch, P): what each example of the last forward pass alone adds to the gradient. Overwrites grad too."""
+        rows = xp.zeros((len(dy), self.parameters.size), self.parameters.dtype)
+        for layer in reversed(self.layers):
+            for window, gradients in layer.example_gradients(dy):
+                rows[:, window.start : window.stop] = gradients.reshape(len(dy), -1)
+            dy = layer.backward(dy)
+        return rows
 
     def predict(self, x: Array) -> Array:
         """`forward` as it is used after training: no dropout, running statistics."""
@@ -124,9 +156,16 @@ class Network:
     def summary(self) -> str:
         """One line per layer: what it is, the shape of its output, its number of parameters."""
         rows = [("input", shape_text(self.input_shape), "")]
+
+        def add(layer: Layer, indent: str = "") -> None:
+            size = 0 if layer.children else sum(w.stop - w.start for w in layer.windows.values())
+            name = indent + type(layer).__name__
+            rows.append((name, shape_text(layer.output_shape), f"{size:,}" if size else ""))
+            for child in layer.children:
+                add(child, indent + "  ")
+
         for layer in self.layers:
-            size = sum(w.stop - w.start for w in layer.windows.values())
-            rows.append((type(layer).__name__, shape_text(layer.output_shape), f"{size:,}" if size else ""))
+            add(layer)
         rows.append(("total", "", f"{self.parameters.size:,}"))
         return "\n".join(f"{name:<20}{shape:>16}{size:>12}".rstrip() for name, shape, size in rows)
 
@@ -154,6 +193,7 @@ def check_layers(layers: Any) -> list[Layer]:
     for layer in layers:
         if not isinstance(layer, Layer):
             refuse("Network.layers", "hold layers only", layer, "With brackets: ReLU(), not ReLU.")
-    if len({id(layer) for layer in layers}) < len(layers):
+    everything = [inner for layer in layers for inner in layer.walk()]
+    if len({id(layer) for layer in everything}) < len(everything):
         refuse("Network.layers", "hold each layer once", layers, "A layer remembers its last batch: make a second one.")
     return layers

@@ -51,6 +51,7 @@ class Parameters:
         self.layers, self.lanes, self.dtype = list(layers), lanes, dtype
         self.lead: Shape = () if lanes is None else (lanes,)
         self.windows: list[Window] = []
+        self.frozen: list[Window] = []
         for layer in self.layers:
             for window in layer.windows.values():
                 window.start = self.windows[-1].stop if self.windows else 0
@@ -75,6 +76,14 @@ class Parameters:
         parts = [np.full(w.stop - w.start, w.decays and not w.frozen, self.dtype) for w in self.windows]
         return to_device(np.concatenate([np.zeros(0, self.dtype), *parts]))
 
+    def weak(self, setting: Any, what: str) -> Any:
+        """A number as it is; a (lanes, 1) column in theta's dtype and on its device (as in Optimizer.weak)."""
+        if not isinstance(setting, np.ndarray):
+            return setting
+        if setting.shape != (*self.lead, 1):
+            refuse(what, f"have one row for each of lanes={self.lanes}", setting.shape, "A column is (lanes, 1).")
+        return to_device(setting, self.dtype)
+
     def weights(self) -> Iterator[Array]:
         """The weight arrays, one after the other, as windows onto theta."""
         return (self.view(self.theta, w) for w in self.windows if w.decays and not w.frozen)
@@ -83,13 +92,19 @@ class Parameters:
         """These windows of theta stay as they are from now on."""
         for window in windows:
             window.frozen = True
+            self.frozen.append(window)
         self.__dict__.pop("decay_mask", None)
 
-    def still_frozen(self) -> None:
-        """What is frozen has no gradient."""
-        for window in self.windows:
-            if window.frozen:
-                self.grad[..., window.start : window.stop] = 0
+    def still_frozen(self) -> list[tuple[Window, Array]]:
+        """What is frozen has no gradient. Returns a copy of it, to be put back after the step."""
+        for window in self.frozen:
+            self.grad[..., window.start : window.stop] = 0
+        return [(window, self.view(self.theta, window).copy()) for window in self.frozen]
+
+    def put_back(self, frozen: list[tuple[Window, Array]]) -> None:
+        """No optimizer moves what is frozen: not by an old velocity, nor by mixing the gradient of others in."""
+        for window, values in frozen:
+            self.view(self.theta, window)[...] = values
 
     def view(self, vector: Array, first: Window, last: Window | None = None) -> Array:
         """The window onto `vector`, or one onto `first` and `last` together, stacked as rows."""

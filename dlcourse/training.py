@@ -15,7 +15,8 @@ import numpy as np
 
 from dlcourse.backend import Array, to_device, to_host, xp
 from dlcourse.clipping import clip_by_norm
-from dlcourse.history import Epoch, History
+from dlcourse.divergence import bound, where_it_shows
+from dlcourse.history import Divergence, Epoch, History
 from dlcourse.losses import Loss
 from dlcourse.network import Network
 from dlcourse.optimizers import Optimizer
@@ -51,6 +52,7 @@ def training_steps(
     clip_norm: float | None = None,
     seed: int = 0,
     drop_last: bool = False,
+    resume: bool = False,
 ) -> Iterator[Step]:
     """Train, one step at a time: an iterator of Step.
 
@@ -61,6 +63,8 @@ def training_steps(
     augment         images, rng → images, anew for every batch
     clip_norm       the gradient's norm is cut to this, after the penalties
     seed            decides the order of the examples, augmentation and dropout
+    resume          go on where this optimizer, with this seed, ended an epoch, as if there had been no pause;
+                    otherwise it starts with an empty memory
 
     Raises SettingError at once for data that does not fit network, loss or batch_size.
     """
@@ -73,13 +77,19 @@ def training_steps(
     if batch_size > len(x):
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
-    parameters = network.parameters
-    optimizer.start(parameters.theta, parameters.decay_mask)
-    network.reseed(seed)
+    parameters, steps, done = network.parameters, -(-end // batch_size), 0
+    if resume:
+        done = epochs_done(optimizer, parameters.theta, steps)
+    else:
+        optimizer.start(parameters.theta, parameters.decay_mask)
+        network.reseed(seed)
 
     def loop() -> Iterator[Step]:
-        number, rng, noise = 0, np.random.default_rng(seed), np.random.default_rng([seed, 1])
-        for epoch in range(epochs):
+        number, rng = done * steps, np.random.default_rng(seed)
+        for _ in range(done):
+            rng.permutation(len(x))
+        for epoch in range(done, done + epochs):
+            noise = np.random.default_rng([seed, 1, epoch])
             order = to_device(rng.permutation(len(x)))
             epoch_x, epoch_target = gather(x, order[:end]), gather(target, order[:end])
             record = Epoch(epoch_target, batch_size, parameters.lead)
@@ -91,20 +101,33 @@ def training_steps(
                 network.reserve(stop - start)
                 prediction = network.run(batch, training=True)
                 value = loss.compare(prediction, t)
+                scores = (network.example_gradients(loss.draw_score(noise)),) if optimizer.needs_scores else ()
                 network.backward(loss.backward())
                 for regularizer in regularizers:
                     regularizer.add_gradient(parameters)
-                parameters.still_frozen()
+                frozen = parameters.still_frozen()
                 if clip_norm is not None:
                     clip_by_norm(parameters.grad, clip_norm)
-                optimizer.step(parameters.theta, parameters.grad)
+                optimizer.step(parameters.theta, parameters.grad, *scores)
                 for constraint in constraints:
                     constraint.project(parameters)
+                parameters.put_back(frozen)
                 record.add(prediction, value)
                 yield Step(number, epoch, value, optimizer.lr, prediction, t, stop == end, record)
                 number += 1
 
     return loop()
+
+
+def epochs_done(optimizer: Optimizer, theta: Array, steps: int) -> int:
+    """How many epochs of so many steps this optimizer has behind it."""
+    if getattr(optimizer.theta_like, "shape", None) != theta.shape:
+        rule = "be False for an optimizer that has not trained this network yet"
+        refuse("fit.resume", rule, True, "load_optimizer(path, network) brings one back.")
+    if optimizer.steps % steps:
+        rule = f"go on from the end of an epoch, {steps} steps each; {optimizer!r} has taken {optimizer.steps}"
+        refuse("fit.resume", rule, True, "Give the train and batch_size of before.")
+    return optimizer.steps // steps
 
 
 def gather(data: Array, order: Array) -> Array:
@@ -130,6 +153,7 @@ def fit(
     clip_norm: float | None = None,
     seed: int = 0,
     drop_last: bool = False,
+    resume: bool = False,
     progress: bool = False,
     stop: Any = None,
 ) -> History:
@@ -141,14 +165,20 @@ def fit(
     A learning rate that observes, ReduceOnPlateau, is shown the validation loss (the training loss if there is none).
     """
     more: Any = {"regularizers": regularizers, "constraints": constraints, "augment": augment, "clip_norm": clip_norm}
-    more |= {"epochs": epochs, "batch_size": batch_size, "seed": seed, "drop_last": drop_last}
+    more |= {"epochs": epochs, "batch_size": batch_size, "seed": seed, "drop_last": drop_last, "resume": resume}
     run = training_steps(network, loss, optimizer, train, **more)
     if validation is not None:
         validation = prepare(network, loss, validation, "validation")
-    history = History()
+    if stop is not None:
+        stop.start()
+    history, start = History(), network.parameters.theta.copy()
+    watched = network.lanes is None and xp.backend_name == "numpy"  # looking at a GPU's loss would make it wait
     with np.errstate(all="ignore"):  # a run that diverges is reported in words, not by warnings
         for step in with_bar(run, epochs) if progress else run:
             history.learning_rate.append(step.learning_rate)
+            if watched and step.loss - step.loss != 0:  # ∞ − ∞ and NaN − NaN are not 0
+                watched = False
+                history.divergence = Divergence(step.number, where_it_shows(network))
             if step.ends_epoch:
                 history.record(step.record, loss)
                 if validation is not None:
@@ -157,13 +187,18 @@ def fit(
                     history.score("validation_accuracy", accuracy)
                 metric = (history.validation_loss or history.train_loss)[-1]
                 if hasattr(optimizer.learning_rate, "observe"):
-                    optimizer.learning_rate.observe(float(metric))
+                    optimizer.learning_rate.observe(metric if network.lanes else float(metric))
                 if stop is not None and stop.observe(metric, network):
                     break
     if stop is not None:
         stop.finish(network)
     network.release()
-    return history.finish()
+    history.finish()
+    if history.divergence and network.lanes is None:
+        x, y = prepare(network, loss, train, "train")
+        with np.errstate(all="ignore"):
+            history.divergence.bound = bound(network, loss, optimizer, start, (x[:256], y[:256]))
+    return history
 
 
 def evaluate(network: Network, loss: Loss, x: Array, target: Array, rows: int = 1024) -> tuple[Array, Array | None]:

@@ -20,7 +20,7 @@ from typing import Any
 import nbformat
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 from dlcourse.labs import Frame, Lab
 
@@ -44,6 +44,19 @@ PIXELS = """image => {
   const context = canvas.getContext("2d");
   context.drawImage(image, 0, 0);
   return canvas.toDataURL("image/png");
+}"""
+
+
+BLANKS = """() => {
+  window.blanks = 0;
+  const look = () => {
+    for (const stage of document.querySelectorAll(".dlcourse-stage")) {
+      const image = stage.querySelector("img.dlcourse-picture");
+      if (!image || !image.complete || !image.naturalWidth) window.blanks += 1;
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
 }"""
 
 
@@ -77,6 +90,14 @@ def wait_for(what: str, holds: Callable[[], Any], seconds: float = 30) -> Any:
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
+def number_in(text: str | None) -> Any:
+    """The number that the text is, or the text."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return text
+
+
 def labs_of(notebook: str, monkeypatch: Any) -> list[Lab]:
     """The labs of a chapter, in order, made in this process by running its code cells."""
     shown: list[Lab] = []
@@ -106,9 +127,26 @@ class Reader:
 
     def run_all(self, labs: int) -> None:
         """Run every cell and wait for all labs to be alive."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_text("Run All Cells", exact=True).click()
-        wait_for(f"{labs} labs", lambda: self.page.locator("img.dlcourse-picture").count() == labs, 120)
+
+        def started() -> bool:
+            """JupyterLab drops the order to run while it is still busy opening the notebook: say it again."""
+            self.page.get_by_role("menuitem", name="Run", exact=True).click()
+            self.page.get_by_text("Run All Cells", exact=True).click()
+            try:
+                running = self.page.locator(".jp-InputPrompt", has_text="[*]")
+                running.or_(self.page.locator(".dlcourse-lab")).first.wait_for(timeout=5000)
+                return True
+            except TimeoutError:
+                return False
+
+        wait_for("the cells to run", started)
+        try:
+            wait_for(f"{labs} labs", lambda: self.page.locator("img.dlcourse-picture").count() == labs, 120)
+        except AssertionError as late:
+            alive = self.page.locator("img.dlcourse-picture").count(), self.page.locator(".dlcourse-lab").count()
+            prompts = self.page.locator(".jp-InputPrompt").all_text_contents()
+            self.page.screenshot(path="late.png", timeout=5000)
+            raise AssertionError(f"{late}: pictures and labs {alive}, cells {prompts}, {self.problems}") from None
 
     def lab(self, number: int) -> Locator:
         lab = self.page.locator(".dlcourse-lab").nth(number)
@@ -117,6 +155,16 @@ class Reader:
 
     def settings(self, lab: Locator) -> dict[str, Any]:
         return json.loads(lab.locator("img.dlcourse-picture").get_attribute("data-settings") or "{}")
+
+    def controls(self, lab: Locator) -> list[Any]:
+        """Where the controls stand, as the page says it: a number, or the words of a choice."""
+        stands: list[Any] = []
+        for control in lab.locator(".dlcourse-controls > *").all():
+            if control.locator("select").count():
+                stands.append(number_in(control.locator("select option:checked").text_content()))
+            else:
+                stands.append(number_in(control.locator(".widget-readout").text_content()))
+        return stands
 
     def shows(self, lab: Locator, frame: Frame) -> bool:
         """Are picture, alt text and finding those of this frame?"""
@@ -128,10 +176,33 @@ class Reader:
         return pixels[0].shape == pixels[1].shape and bool((pixels[0] == pixels[1]).all())
 
     def expect(self, lab: Locator, twin: Lab, since: dict[str, Any]) -> dict[str, Any]:
-        """Wait until the lab shows other settings than `since`, and what last_frame gives for them."""
+        """Wait until the lab shows other settings than `since`, those of its controls, and their last_frame."""
 
         def settled() -> dict[str, Any] | None:
             now = self.settings(lab)
-            return now if now != since and self.shows(lab, twin.last_frame(**now)) else None
+            there = now != since and list(now.values()) == self.controls(lab)
+            return now if there and self.shows(lab, twin.last_frame(**now)) else None
 
         return wait_for(f"the picture and finding of {twin}, now at {self.settings(lab)}", settled)
+
+    def watch_for_blanks(self) -> None:
+        """From now on, count the frames in which a lab stands there without a picture."""
+        self.page.evaluate(BLANKS)
+
+    def blanks(self) -> int:
+        return self.page.evaluate("window.blanks")
+
+    def press(self, slider: Locator, key: str = "ArrowRight", times: int = 3) -> None:
+        slider.locator(".noUi-handle").focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+
+    def drag(self, slider: Locator, share: float) -> None:
+        """Take the handle with the mouse to a place between the ends of the slider, on the way seen by the lab."""
+        handle, track = slider.locator(".noUi-handle").bounding_box(), slider.locator(".noUi-base").bounding_box()
+        assert handle and track
+        x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.move(track["x"] + share * track["width"], y, steps=15)
+        self.page.mouse.up()

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dlcourse as dl
+from dlcourse import layers, optimizers
+from dlcourse.losses import Hinge
 
 
 class Row(NamedTuple):
@@ -13,6 +15,7 @@ class Row(NamedTuple):
     make: Any
     settings: dict[str, list[float]] = {}  # noqa: RUF012
     input_shape: tuple[int, ...] = (5,)
+    least: int = 1  # examples in a training batch
 
     @property
     def name(self):
@@ -25,24 +28,60 @@ class Row(NamedTuple):
         return self.make(**{name: np.array(values)[:, None] for name, values in self.settings.items()})
 
 
-RATES, SHARES = [0.2, 0.1, 0.03], [0.9, 0.5, 0.0]
+RATES, SHARES, EPS = [0.2, 0.1, 0.03], [0.9, 0.5, 0.0], [1e-8, 1e-3, 1e-6]
+ADAM = {"learning_rate": RATES, "beta1": SHARES, "beta2": [0.999, 0.9, 0.7], "eps": EPS}
+DECAY = {"weight_decay": [0.1, 0.01, 0.0]}
 
 OPTIMIZERS = [
     Row(dl.SGD, {"learning_rate": RATES}),
     Row(dl.Momentum, {"learning_rate": RATES, "momentum": SHARES}),
     Row(dl.Nesterov, {"learning_rate": RATES, "momentum": SHARES}),
+    Row(optimizers.AdaGrad, {"learning_rate": RATES, "eps": EPS}),
+    Row(optimizers.RMSProp, {"learning_rate": RATES, "rho": SHARES, "eps": EPS}),
+    Row(optimizers.AdaDelta, {"learning_rate": RATES, "rho": SHARES, "eps": EPS}),
+    Row(optimizers.Adam, ADAM),
+    Row(optimizers.AMSGrad, ADAM),
+    Row(optimizers.Nadam, {**ADAM, "momentum_decay": [0.004, 1.0, 0.0]}),
+    Row(optimizers.SGDW, {"learning_rate": RATES, "momentum": SHARES, **DECAY}),
+    Row(optimizers.AdamW, {**ADAM, **DECAY}),
 ]
 ACTIVATIONS = [Row(dl.ReLU), Row(dl.LeakyReLU), Row(dl.Sigmoid), Row(dl.Tanh), Row(dl.GELU)]
+WIDE = {"weight_init": dl.Gaussian(std=1.0), "bias_init": dl.Gaussian(std=1.0)}  # far from zero, where mistakes hide
+
+
+def layer(name, make, input_shape, least=1):
+    make.__name__ = name
+    return Row(make, input_shape=input_shape, least=least)
+
+
 LAYERS = [
-    Row(lambda: dl.Dense(4, weight_init=dl.Gaussian(std=1.0), bias_init=dl.Gaussian(std=1.0))),
+    layer("Dense", lambda: dl.Dense(4, **WIDE), (5,)),
     *ACTIVATIONS,
     Row(dl.Flatten, input_shape=(2, 3, 4)),
+    layer("BatchNorm", lambda: layers.BatchNorm(), (5,), least=2),
+    layer("BatchNorm-images", lambda: layers.BatchNorm(), (3, 2, 4)),
+    layer("LayerNorm", lambda: layers.LayerNorm(), (5,)),
+    layer("LayerNorm-images", lambda: layers.LayerNorm(), (3, 2, 4)),
+    layer("GroupNorm", lambda: layers.GroupNorm(2), (6,)),
+    layer("GroupNorm-images", lambda: layers.GroupNorm(2), (3, 2, 4)),
+    layer("WeightNormDense", lambda: layers.WeightNormDense(4, **WIDE), (5,)),
+    layer("Dropout", lambda: layers.Dropout(0.4), (5,)),
+    layer("Dropout-images", lambda: layers.Dropout(0.4), (3, 2, 4)),
+    layer("DropConnectDense", lambda: layers.DropConnectDense(4, 0.4, **WIDE), (5,)),
+    layer("Conv1D", lambda: layers.Conv1D(3, 3, **WIDE), (6, 2)),
+    layer("Conv2D", lambda: layers.Conv2D(3, (3, 2), **WIDE), (4, 5, 2)),
+    layer("Conv2D-stride", lambda: layers.Conv2D(3, 3, padding=1, stride=2, **WIDE), (5, 4, 2)),
+    layer("MaxPool2D", lambda: layers.MaxPool2D(2), (5, 4, 2)),
+    layer("AveragePool2D", lambda: layers.AveragePool2D(2), (5, 4, 2)),
+    layer("GlobalAveragePool2D", lambda: layers.GlobalAveragePool2D(), (3, 4, 2)),
+    layer("Residual", lambda: layers.Residual(dl.Dense(5, **WIDE), dl.Tanh(), dl.Dense(5, **WIDE)), (5,)),
+    layer("Residual-images", lambda: layers.Residual(layers.Conv2D(2, 3), layers.BatchNorm()), (3, 4, 2)),
 ]
-LAYERS[0].make.__name__ = "Dense"
 LOSSES = [
     Row(dl.SoftmaxCrossEntropy),
     Row(lambda: dl.SoftmaxCrossEntropy(label_smoothing=0.1)),
     Row(dl.MeanSquaredError),
+    Row(Hinge),
 ]
 LOSSES[1].make.__name__ = "SoftmaxCrossEntropy-smooth"
 SCALED = [

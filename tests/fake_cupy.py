@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import scipy.ndimage
 import scipy.special
 
 REAL = json.loads((Path(__file__).parent / "oracles" / "cupy_names.json").read_text())
@@ -135,13 +136,14 @@ def asarray(array, dtype=None, **kwargs):
 
 def install(monkeypatch, devices=1):
     """Let `import cupy` find the stand-in, with so many GPUs."""
-    cupy, special = device_module(), ModuleType("cupyx.scipy.special")
+    cupy, special, ndimage = device_module(), ModuleType("cupyx.scipy.special"), ModuleType("cupyx.scipy.ndimage")
     cupy.ndarray, cupy.asarray, cupy.array = ndarray, asarray, asarray
     cupy.asnumpy = lambda array: array.get() if isinstance(array, ndarray) else np.asarray(array)
     cupy.get_array_module = lambda *arrays: cupy if any(isinstance(a, ndarray) for a in arrays) else np
     cupy.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=lambda: devices))
     special.erf = on_device(scipy.special.erf)
+    ndimage.map_coordinates = on_device(scipy.ndimage.map_coordinates)
     modules = {"cupy": cupy, "cupyx": ModuleType("cupyx"), "cupyx.scipy": ModuleType("cupyx.scipy")}
-    for name, module in {**modules, "cupyx.scipy.special": special}.items():
+    for name, module in {**modules, "cupyx.scipy.special": special, "cupyx.scipy.ndimage": ndimage}.items():
         monkeypatch.setitem(sys.modules, name, module)
     return cupy

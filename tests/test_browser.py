@@ -1,4 +1,4 @@
-"""The course in a real browser: `dlcourse lab`, JupyterLab, sliders moved by mouse and by keyboard."""
+"""The course in a real browser: `dlcourse lab`, JupyterLab, every control of every lab by mouse and by keyboard."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api")
 
-from browser import CHROMIUM, FLAGS, Reader, course, labs_of
+from browser import CHROMIUM, FLAGS, NOTEBOOKS, Reader, course, labs_of, wait_for
 from playwright.sync_api import Browser, sync_playwright
 
 pytestmark = [
@@ -17,6 +17,7 @@ pytestmark = [
         reason="no Chromium or Chrome here: install one (Debian: apt install chromium) to test the labs in a browser",
     ),
 ]
+CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -33,35 +34,36 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def start(address: str, browser: Browser) -> Iterator[Reader]:
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_lab_follows_its_controls(
+    chapter: str, address: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    reader = Reader(page, address, "00_start")
-    yield reader
+    reader = Reader(page, address, chapter)
+    twins = labs_of(chapter, monkeypatch)
+    reader.run_all(labs=len(twins))
+    reader.watch_for_blanks()
+    for number, twin in enumerate(twins):
+        lab = reader.lab(number)
+        assert reader.shows(lab, twin.last_frame())
+        now = reader.settings(lab)
+        for slider in lab.locator(".widget-slider").all():
+            end = slider.locator(".noUi-handle").get_attribute("aria-valuenow")
+            right_end = end == slider.locator(".noUi-handle").get_attribute("aria-valuemax")
+            reader.press(slider, "ArrowLeft" if right_end else "ArrowRight")
+            now = reader.expect(lab, twin, since=now)
+            reader.drag(slider, share=0.4)
+            now = reader.expect(lab, twin, since=now)
+        for menu in lab.locator("select").all():
+            menu.focus()
+            page.keyboard.press("ArrowUp" if menu.evaluate("m => m.selectedIndex == m.length - 1") else "ArrowDown")
+            now = reader.expect(lab, twin, since=now)
+            menu.select_option(index=0 if menu.evaluate("m => m.selectedIndex") else 1)
+            now = reader.expect(lab, twin, since=now)
+        lab.get_by_role("button", name="Reset").click()
+        wait_for("the lab to be as it was", lambda lab=lab, twin=twin: reader.settings(lab) == twin.settings())
+        assert reader.shows(lab, twin.last_frame())
+    assert reader.blanks() == 0
     page.close()
     assert reader.problems == []
     assert reader.hosts == {"127.0.0.1"}
-
-
-def test_start_follows_keyboard_and_mouse(start: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    twins = labs_of("00_start", monkeypatch)
-    start.run_all(labs=len(twins))
-    for number, twin in enumerate(twins):
-        lab = start.lab(number)
-        begin = start.settings(lab)
-        assert start.shows(lab, twin.last_frame())
-        handle = lab.locator(".noUi-handle").first
-        handle.focus()
-        for _ in range(5):
-            start.page.keyboard.press("ArrowRight")
-        moved = start.expect(lab, twin, since=begin)
-        box = handle.bounding_box()
-        assert box
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        start.page.mouse.move(x, y)
-        start.page.mouse.down()
-        for i in range(20):
-            start.page.mouse.move(x - 2 * i, y)
-        start.page.mouse.up()
-        dragged = start.expect(lab, twin, since=moved)
-        assert dragged[next(iter(dragged))] < moved[next(iter(moved))]

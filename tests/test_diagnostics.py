@@ -6,6 +6,7 @@ from concepts import ACTIVATIONS, LOSSES, named, problem, small_network
 from test_layers import WRONG
 
 import dlcourse as dl
+from dlcourse.diagnostics import activation_statistics, learning_rate_range_test
 from dlcourse.settings import SettingError
 
 
@@ -137,3 +138,46 @@ def test_entries_bound_the_work():
     assert [check.compared for check in report.checks] == [6, 6, 6, 3, 6]
     with pytest.raises(SettingError, match=r"check_gradient.entries must be a whole number, 1 or more; got entries=0"):
         dl.check_gradient(small_network(), loss, *problem(loss), entries=0)
+
+
+@pytest.mark.parametrize("lanes", [None, 3])
+def test_activation_statistics_see_what_flows(lanes):
+    layers = [dl.Dense(5, bias_init=dl.Constant(-9.0)), dl.ReLU(), dl.Dense(3)]
+    network = dl.Network(layers, input_shape=(4,), lanes=lanes)
+    x, y = np.random.default_rng(0).normal(size=(50, 4)), np.arange(50) % 3
+    dense, relu, out = activation_statistics(network, x, dl.SoftmaxCrossEntropy(), y)
+    assert [s.name for s in (dense, relu, out)] == ["0 Dense", "1 ReLU", "2 Dense"]
+    assert np.shape(dense.mean) == (() if lanes is None else (lanes,))
+    assert np.mean(dense.mean) == pytest.approx(float(network.layers[0].forward(network.enter(x)).mean()), abs=1e-5)
+    assert np.all(np.asarray(relu.zeros) == 1)  # the bias has killed every unit
+    assert np.all(np.asarray(out.gradient_std) > 0)
+    assert np.all(np.asarray(dense.gradient_std) == 0)  # and nothing comes back through them
+
+
+def test_activation_statistics_leave_the_network_as_it_was():
+    network = dl.Network([dl.Dense(5), dl.BatchNorm(), dl.Dense(3)], input_shape=(4,))
+    before = {name: array.copy() for name, array in network.state().items()}
+    activation_statistics(network, np.random.default_rng(0).normal(size=(50, 4)) + 7)
+    assert all((array == before[name]).all() for name, array in network.state().items())
+
+
+def test_range_test_ends_at_the_edge_and_leaves_everything_as_it_was():
+    train, _ = dl.datasets.digits()
+    network = dl.Network([dl.Dense(16), dl.ReLU(), dl.Dense(10)], input_shape=(64,))
+    optimizer, before = dl.Momentum(0.123), network.parameters.theta.copy()
+    found = learning_rate_range_test(network, dl.SoftmaxCrossEntropy(), optimizer, train, low=1e-4, high=1e3, steps=120)
+    assert (network.parameters.theta == before).all()
+    assert optimizer.learning_rate == 0.123
+    assert len(found.losses) < 120  # it fell apart before the end
+    assert found.learning_rates[:2] == pytest.approx([1e-4, 1e-4 * 1e7 ** (1 / 119)])
+    assert 1e-3 < found.suggestion < found.learning_rates[-1]
+    good = dl.fit(network, dl.SoftmaxCrossEntropy(), dl.Momentum(found.suggestion), train, epochs=3, batch_size=64)
+    assert good.train_loss[-1] < 1.0
+
+
+@pytest.mark.parametrize("setting", [{"low": 0.0}, {"high": float("nan")}, {"steps": 0}])
+def test_range_test_refuses(setting):
+    train, _ = dl.datasets.digits()
+    network = dl.Network([dl.Dense(10)], input_shape=(64,))
+    with pytest.raises(SettingError, match=f"learning_rate_range_test.{next(iter(setting))} must"):
+        learning_rate_range_test(network, dl.SoftmaxCrossEntropy(), dl.SGD(), train, **setting)

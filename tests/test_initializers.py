@@ -8,7 +8,7 @@ import scipy.stats
 from concepts import INITIALIZERS, SCALED
 
 import dlcourse as dl
-from dlcourse.initializers import Initializer, per_lane
+from dlcourse.initializers import Initializer, PositiveUnitball, Sparse, TruncatedGaussian, lsuv, per_lane
 from dlcourse.settings import SettingError
 
 WIDE = (200, 300)  # 60,000 draws
@@ -141,3 +141,67 @@ def test_per_lane_draws_once_for_all_or_once_for_each():
 def test_initializer_is_an_interface(rng):
     with pytest.raises(NotImplementedError):
         Initializer()((2, 2), rng)
+
+
+def test_positive_unitball_shares_out_one(rng):
+    for shape in ((50, 7), (3, 3, 5, 4)):
+        weights = PositiveUnitball()(shape, rng)
+        assert (weights >= 0).all()
+        assert np.allclose(weights.sum(axis=tuple(range(len(shape) - 1))), 1.0)
+    shares = PositiveUnitball()((1, 4), rng)
+    assert (shares == 1).all()  # a unit with one input takes it all
+
+
+def test_positive_unitball_destroys_the_variance(rng):
+    """Σ w² ≈ 4 / (3 n): a unit passes on that share of its inputs' variance."""
+    weights = PositiveUnitball()((512, 400), rng)
+    assert (weights**2).sum(axis=0).mean() == pytest.approx(4 / (3 * 512), rel=0.02)
+
+
+def test_sparse_leaves_each_unit_a_few_inputs(rng):
+    weights = Sparse(5, std=2.0)((40, 3000), rng)
+    assert ((weights != 0).sum(axis=0) == 5).all()
+    assert scipy.stats.kstest(weights[weights != 0], scipy.stats.norm(0, 2.0).cdf).pvalue > 1e-4
+    assert (weights != 0).mean(axis=1) == pytest.approx(np.full(40, 5 / 40), abs=0.03)  # no input is favoured
+    with pytest.raises(SettingError, match=r"Sparse.nonzeros must be at most fan_in=4; got nonzeros=5"):
+        Sparse(5)((4, 3), rng)
+
+
+def test_truncated_gaussian_has_no_tails(rng):
+    draws = TruncatedGaussian(1.0, 0.5)((200_000,), rng)
+    law = scipy.stats.truncnorm(-2, 2, loc=1.0, scale=0.5)
+    assert np.abs(draws - 1).max() <= 1.0
+    assert scipy.stats.kstest(draws, law.cdf).pvalue > 1e-4
+    assert draws.var() == pytest.approx(0.7737413 * 0.25, rel=0.01)
+
+
+@pytest.mark.parametrize("lanes", [None, 2])
+def test_lsuv_gives_every_layer_unit_variance(lanes, rng):
+    layers = [dl.Dense(60), dl.Tanh(), dl.Dense(60), dl.ReLU(), dl.Dense(10)]
+    network = dl.Network(layers, input_shape=(30,), lanes=lanes)
+    x = 5 * rng.normal(size=(300, 30)) + 2
+    lsuv(network, x)
+    y = network.enter(x)
+    for layer in network.layers:
+        y = layer.forward(y)
+        if isinstance(layer, dl.Dense):
+            assert y.var(axis=(-2, -1)) == pytest.approx(np.ones(lanes or 1) if lanes else 1.0, abs=0.1)
+
+
+def test_lsuv_does_not_loop_over_a_dead_layer(rng):
+    network = dl.Network([dl.Dense(4)], input_shape=(3,))
+    lsuv(network, np.zeros((10, 3)))
+    assert np.isfinite(network.parameters.theta).all()
+
+
+def test_variance_through_fifty_layers(rng):
+    """Xavier halves it at every ReLU, MSRA keeps it, a deviation of 0.01 ends it (He et al. 2015)."""
+    ends = {}
+    for name, init in {"xavier": dl.Xavier(), "msra": dl.MSRA(), "small": dl.Gaussian(std=0.01)}.items():
+        x = rng.normal(size=(256, 256))
+        for _ in range(50):
+            x = np.maximum(x @ init((256, 256), rng), 0)
+        ends[name] = (x**2).mean()
+    assert 1e-17 < ends["xavier"] < 1e-13
+    assert 0.05 < ends["msra"] < 20
+    assert ends["small"] < 1e-60

@@ -1,11 +1,14 @@
 """Every loss: PyTorch's numbers, finite differences, extreme scores, and targets that cannot be."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from concepts import LOSSES, named, targets
 
 import dlcourse as dl
-from dlcourse.losses import Loss
+from dlcourse.losses import Hinge, Loss
 from dlcourse.settings import SettingError
 
 KINDS = ["labels", "probabilities", "smoothed", "smoothed_probabilities", "extreme", "squared"]
@@ -18,6 +21,30 @@ def test_loss_agrees_with_pytorch(kind, oracle):
     value = loss.forward(np.array(answer["prediction"]), np.array(answer["target"]))
     np.testing.assert_allclose(value, answer["value"], rtol=1e-12)
     np.testing.assert_allclose(loss.backward(), answer["gradient"], rtol=1e-12, atol=1e-16)
+
+
+def test_hinge_agrees_with_pytorch_but_for_the_number_of_classes():
+    path = Path(__file__).parent / "oracles" / "regularization.json"
+    answer, loss = json.loads(path.read_text())["hinge"], Hinge()
+    value = loss.forward(np.array(answer["prediction"]), np.array(answer["target"]))
+    np.testing.assert_allclose(value, answer["value"], rtol=1e-12)
+    np.testing.assert_allclose(loss.backward(), answer["gradient"], rtol=1e-12, atol=1e-16)
+
+
+def test_hinge_is_its_formula_and_rests_beyond_the_margin():
+    loss, z = Hinge(), np.array([[3.0, 1.9, 2.5], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    assert loss.forward(z, np.array([0, 1, 2])) == pytest.approx((0 + 0.5 + 0 + 0 + 1 + 1) / 3)
+    np.testing.assert_allclose(loss.backward() * 3, [[-1, 0, 1], [0, 0, 0], [1, 1, -2]])  # a margin of 1 is enough
+    assert loss.forward(z + 100, np.eye(3)) == pytest.approx(loss.forward(z, np.array([0, 1, 2])))
+    assert loss.accuracy(z, np.eye(3)) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hinge_of_extreme_scores_stays_finite(dtype):
+    loss = Hinge()
+    assert loss.forward(np.array([[1e30, -1e30], [-1e30, 1e30]], dtype), np.array([0, 0])) == pytest.approx(1e30)
+    assert np.isfinite(loss.backward()).all()
+    assert loss.backward().dtype == dtype
 
 
 @pytest.mark.parametrize("lanes", [None, 3])
@@ -114,6 +141,12 @@ MISTAKES = [
     (dl.MeanSquaredError(), np.ones((3, 2)), "have as many columns as the prediction, 3; got target=(3, 2)"),
     (dl.MeanSquaredError(), np.ones((1, 3)), "have one row for each of the 3 predictions; got target=(1, 3)"),
     (dl.MeanSquaredError(), 1.0, "have as many columns as the prediction, 3; got target=()"),
+    (Hinge(), [0, 3, 1], "lie in 0 … 2, one class for each output of the network; got target=3"),
+    (Hinge(), [0.0, 1.0, 2.0], "be whole numbers; got target='float64'. Use labels.astype(int)."),
+    (Hinge(), np.full((3, 3), 1 / 3), "be labels (batch,) or rows of 3 numbers, a single 1 among zeros; got"),
+    (Hinge(), np.eye(3)[:, :2], "be labels (batch,) or rows of 3 numbers"),
+    (Hinge(), np.ones((3, 3)), "be labels (batch,) or rows of 3 numbers"),
+    (Hinge(), [1], "have one row for each of the 3 predictions; got target=(1, 3)"),
     (dl.SoftmaxCrossEntropy(), 1, "be labels (batch,) or rows of 3 probabilities; got target=()"),
 ]
 

@@ -8,17 +8,37 @@ import dlcourse as dl
 
 # dlcourse.optimizers.Momentum is dl.Momentum, and so on.
 HOMES = {
-    "backend": "use using to_host",
-    "initializers": "Constant Gaussian MSRA Orthogonal Uniform Xavier Zeros fans",
-    "layers": "Dense Flatten GELU LeakyReLU ReLU Sigmoid Tanh",
-    "losses": "MeanSquaredError SoftmaxCrossEntropy",
-    "network": "Network",
-    "optimizers": "SGD Momentum Nesterov",
-    "history": "History",
-    "training": "fit training_steps",
-    "diagnostics": "check_gradient",
-    "claims": "judge",
+    "backend": "to_host use using",
     "settings": "SettingError",
+    "initializers": (
+        "MSRA Constant Gaussian Orthogonal PositiveUnitball Sparse TruncatedGaussian Uniform Xavier Zeros fans lsuv"
+    ),
+    "layers": (
+        "GELU AveragePool2D BatchNorm Conv1D Conv2D Dense DropConnectDense Dropout Flatten "
+        "GlobalAveragePool2D GroupNorm LayerNorm LeakyReLU MaxPool2D ReLU Residual Sigmoid Tanh "
+        "WeightNormDense"
+    ),
+    "network": "Network",
+    "losses": "Hinge MeanSquaredError SoftmaxCrossEntropy",
+    "optimizers": "ANGD SGD SGDW AdaDelta AdaGrad Adam AdamW AMSGrad Momentum Nadam Nesterov RMSProp",
+    "schedules": (
+        "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LinearCosineDecay "
+        "NaturalExponentialDecay NoisyLinearCosineDecay OneCycle PiecewiseConstantDecay PolynomialDecay "
+        "ReduceOnPlateau Warmup"
+    ),
+    "augmentation": "ColorJitter Compose HorizontalFlip RandomCrop RandomRotation RandomZoom tint",
+    "clipping": "clip_by_norm clip_by_value",
+    "constraints": "MaxNorm UnitNorm",
+    "regularizers": "L1 L2 ElasticNet",
+    "history": "History",
+    "saving": "load_optimizer",
+    "stopping": "EarlyStopping",
+    "training": "fit training_steps",
+    "ensembles": "Ensemble average_weights snapshot_ensemble train_members",
+    "sweeps": "sweep",
+    "claims": "judge",
+    "curvature": "largest_curvature",
+    "diagnostics": "activation_statistics check_gradient learning_rate_range_test",
     "source": "show_source",
     "surfaces": "newton_path",
     "labs": "Lab",

@@ -22,17 +22,17 @@ SURFACES = [
 every_surface = pytest.mark.parametrize("surface", SURFACES, ids=repr)
 
 
-class HeavyBall:
+class HeavyBall(optimizers.Optimizer):
     """v ← μv − αg, θ ← θ + v, for one float: enough of an optimizer to walk with."""
 
     def __init__(self, learning_rate, momentum=0.0):
         self.learning_rate, self.momentum = learning_rate, momentum
 
-    def start(self, theta):
+    def remember(self, theta):
         self.v = 0.0 * theta
 
-    def step(self, theta, grad):
-        self.v = self.momentum * self.v - self.learning_rate * grad
+    def update(self, theta, grad, lr):
+        self.v = self.momentum * self.v - lr * grad
         return theta + self.v
 
 

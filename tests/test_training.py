@@ -198,8 +198,7 @@ def test_divergence_is_reported_in_words_and_without_warnings():
         history = dl.fit(small_network(), loss, dl.SGD(1e4), data, validation=data, **settings)
     bad = ~np.isfinite(history.loss)
     assert history.divergence.step == bad.argmax() > 0
-    words = f"Diverged: the loss is no longer a number from step {bad.argmax()} on. Lower the learning rate."
-    assert str(history.divergence) == words
+    assert str(history.divergence).startswith(f"Diverged at step {bad.argmax()}: ")
 
 
 def test_fit_takes_a_dataset_and_lists():

@@ -61,15 +61,17 @@ class Slider(Control):
         if self.log and self.low <= 0:
             refuse("Slider.low", "be above 0 on a logarithmic scale", self.low, "1e-4 is a usual end.")
         if self.step is not None and not (is_number(self.step) and self.step > 0):
-            refuse("Slider.step", "be a number above 0", self.step, "Leave it out for a hundred steps.")
+            refuse("Slider.step", "be a number above 0", self.step, "Leave it out for a round one.")
         self.whole = not self.log and all(isinstance(v, int) for v in (self.low, self.high, self.value, self.step or 1))
-        self.step = self.step or (0.05 if self.log else 1 if self.whole else (self.high - self.low) / 100)
+        round_step = 10 ** math.floor(math.log10((self.high - self.low) / 50))  # 50 to 500 of them
+        self.step = self.step or (0.05 if self.log else 1 if self.whole else round_step)
         self.digits = max(0, math.ceil(-math.log10(self.step)))  # as many as the steps have
         self.value = self.setting(self.shown(self.value))
 
     def widget(self, name: str) -> ipywidgets.Widget:
         step: Any = self.step
-        common = dict(description=self.label or name.replace("_", " "), **STYLE)
+        label = self.label or name.replace("_", " ")
+        common = dict(description=label, tooltip=label, **STYLE)
         if self.log:
             low, high = math.log10(self.low), math.log10(self.high)
             exact = self.shown(self.value)

@@ -202,8 +202,7 @@ class Lab:
         settled = time.monotonic() - self.changed > PAUSE
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
-            self.ghost = self.shown
-            self.show_ghost()
+            self.ghost, self.ghost_scene = self.shown, None  # shown after the new picture: that is urgent
         self.ask()
 
     def on_play(self, _: Any) -> None:
@@ -214,7 +213,8 @@ class Lab:
         for name, widget in self.widgets.items():
             widget.value = self.controls[name].shown(self.controls[name].value)
         self.new_picture()
-        self.ghost = None
+        self.ghost = self.shown = None
+        self.changed = 0.0  # the next change has a ghost, however soon it comes
         self.show_ghost()
         self.ask()
 
@@ -222,6 +222,11 @@ class Lab:
         self.ghost = self.shown if change["new"] else None
         self.screen.pinned = f"Pinned: {self.ghost[1].finding}" if self.ghost else ""
         self.show_ghost()
+
+    def renew_ghost(self) -> None:
+        """Show a new ghost, or the same one on axes that have grown."""
+        if self.ghost is not None and self.ghost_scene is not self.painter.scenery:
+            self.show_ghost()
 
     def show_ghost(self) -> None:
         """Send the earlier run, drawn on the present axes, to stand behind the present one."""
@@ -233,7 +238,7 @@ class Lab:
         for ax in self.painter.figure.axes:
             box = ax.get_tightbbox() if ax.get_gid() == "no-ghost" else None
             if box:  # around a picture, say: two on top of each other are none
-                (x0, y0), (x1, y1) = (box.padded(1.5).get_points() + 0.5).clip(0, pixels.shape[1::-1]).astype(int)
+                (x0, y0), (x1, y1) = (box.padded(3).get_points()).clip(0, pixels.shape[1::-1]).astype(int)
                 pixels[len(pixels) - y1 : len(pixels) - y0, x0:x1] = 255
         self.screen.ghost = encode(pixels)
         self.ghost_scene = self.painter.scenery
@@ -270,10 +275,13 @@ class Lab:
                 if playing or now - looked > PATIENCE:
                     self.put(state, settings)
                     await asyncio.sleep(max(0.001, PLAY - (time.monotonic() - now)) if playing else 0.001)
+                    self.renew_ghost()
                     looked = time.monotonic()
                 if self.wanted is not None and (playing or looked - started > PATIENCE):
                     return
             self.put(state, settings)
+            await asyncio.sleep(0.001)  # the picture goes out first
+            self.renew_ghost()
         except Exception as error:
             self.report(error, settings)
 
@@ -284,6 +292,7 @@ class Lab:
             for state in self.states(settings):  # noqa: B007 - the last one counts
                 pass
             self.put(state, settings)
+            self.renew_ghost()
         except Exception as error:
             self.report(error, settings)
 
@@ -292,8 +301,6 @@ class Lab:
         frame = self.frame(state, settings)
         self.shown, self.page.frame = (state, frame), frame
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
-        if self.screen.ghost and self.ghost_scene is not self.painter.scenery:
-            self.show_ghost()  # the axes have grown
         if self.code_button.value:
             self.show_code()
 

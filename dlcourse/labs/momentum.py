@@ -43,15 +43,15 @@ def draw_roll(figure: Any, state: Any) -> None:
         contours(valley, dl.surfaces.ravine)
         valley.set_title("The valley from above", loc="left")
         name_axes(height, "step", "height", "How high they stand", log=True)
-        height.set(xlim=(0, 72), ylim=(1e-4, 1e3), xticks=range(0, 61, 20))
+        height.set(xlim=(0, 72), ylim=(1e-7, 1e3), xticks=range(0, 61, 20))
         art.ball, art.hiker = path(valley, "ball", "momentum"), path(valley, "hiker", "sgd")
         nameless(art.ball, art.hiker)
         art.low_ball, art.low_hiker = curve(height, "ball", "momentum"), curve(height, "hiker", "sgd")
     ball, hiker = state
     art.ball.set_points(ball)
     art.hiker.set_points(hiker)
-    show_curve(art.low_ball, dl.surfaces.ravine.value(ball), 1e-4)
-    show_curve(art.low_hiker, dl.surfaces.ravine.value(hiker), 1e-4)
+    show_curve(art.low_ball, dl.surfaces.ravine.value(ball), 1e-9)
+    show_curve(art.low_hiker, dl.surfaces.ravine.value(hiker), 1e-9)
     spread_labels([art.low_ball, art.low_hiker])
 
 

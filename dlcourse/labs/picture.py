@@ -57,23 +57,28 @@ class Painter:
     def set_scene(self, draw: Callable[[], None]) -> None:
         """Find out which artists move, and keep a picture of all that stays."""
         self.lay_out()
-        self.canvas.draw()
+        self.draw_all()
         if labels_are_cut(self.figure):  # longer numbers have pushed them out
             self.axes = []
             self.lay_out()
-            self.canvas.draw()
+            self.draw_all()
         with styled():
             draw()  # a second time: what is stale after it is what this lab moves
         self.lay_out()
         self.known = set(leaves(self.figure))
-        for ax in self.figure.axes:
-            ax.xaxis.stale = ax.yaxis.stale = ax.patch.stale = False  # of axes switched off they are never drawn
         moving = {a for a in self.known if a.stale} | (self.known & set(self.moving))
         self.moving = with_cover(leaves(self.figure), moving)
         for artist in self.known:
             artist.set_animated(artist in self.moving)
-        self.canvas.draw()
+        self.draw_all()
         self.scenery = self.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
+
+    def draw_all(self) -> None:
+        """Draw, and take note that nothing is stale: what is empty, hidden or switched off would stay so for ever."""
+        self.canvas.draw()
+        grounds = [part for ax in self.figure.axes for part in (ax.xaxis, ax.yaxis, ax.patch)]
+        for artist in [*leaves(self.figure), *grounds]:
+            artist.stale = False
 
     def lay_out(self) -> None:
         """Make room for labels once; again only if the axes are others, for a draw that clears its figure."""
@@ -133,7 +138,10 @@ def encode(pixels: np.ndarray, level: int = 1) -> bytes:
     fast as the usual encoder, for a file a sixth larger. level 9 takes its time and saves a third.
     """
     height, width = pixels.shape[:2]
-    rows = np.ascontiguousarray(pixels[..., :3]).reshape(height, width * 3)
+    rgb = np.empty((height, width, 3), np.uint8)
+    for channel in range(3):  # one after the other: four times as fast as all at once
+        rgb[..., channel] = pixels[..., channel]
+    rows = rgb.reshape(height, width * 3)
     lines = np.empty((height, 1 + width * 3), np.uint8)
     lines[:, 0] = 2  # the filter "up"
     lines[0, 1:] = rows[0]

@@ -1,5 +1,5 @@
 // The picture of a lab: an image with alt text, the finding in words under it, a ghost of an earlier run over it.
-// A new image is decoded before it takes the old one's place, so the screen never shows a blank.
+// A new image is loaded before it takes the old one's place, so the screen never shows a blank.
 
 function make(parent, tag, attributes = {}) {
   const element = document.createElement(tag);
@@ -8,45 +8,78 @@ function make(parent, tag, attributes = {}) {
   return element;
 }
 
-async function decoded(bytes) {
+// The fast road: blobs live in another process, twice as far away as a data URL, and decode() waits for a frame;
+// "sync" has the decoding done by the first paint all the same.
+async function loaded(bytes) {
+  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const image = new Image();
-  image.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+  image.decoding = "sync";
+  image.src = view.toBase64 ? "data:image/png;base64," + view.toBase64() : URL.createObjectURL(new Blob([view]));
   try {
-    await image.decode();
+    await new Promise((done, failed) => Object.assign(image, { onload: done, onerror: failed }));
   } finally {
-    URL.revokeObjectURL(image.src);
+    URL.revokeObjectURL(image.src); // if it is a blob
   }
   return image;
 }
 
-// ipywidgets leaves the handle of its slider without a name; its label is the name.
-function nameSliders(box) {
+const QUIET = 700; // ms without a new finding, after which a screen reader is told the last one
+
+function set(element, name, value) {
+  if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+// What ipywidgets leaves unsaid: the name of a slider's handle, its value as it is read, whether a button is pressed.
+function speak(box) {
   for (const slider of box.querySelectorAll(".widget-slider, .jupyter-widget-slider, .widget-hslider")) {
     const label = slider.querySelector(".widget-label")?.textContent;
     if (!label) continue;
-    slider.querySelector(".noUi-handle")?.setAttribute("aria-label", label);
-    slider.querySelector(".widget-readout")?.setAttribute("aria-label", label + ", value");
-    slider.querySelector(".widget-readout")?.setAttribute("role", "textbox");
+    const [handle, readout] = [slider.querySelector(".noUi-handle"), slider.querySelector(".widget-readout")];
+    set(handle, "aria-label", label);
+    set(handle, "aria-valuetext", readout?.textContent ?? "");
+    set(readout, "aria-label", label + ", value");
+    set(readout, "role", "textbox");
   }
+  for (const button of box.querySelectorAll(".widget-toggle-button"))
+    set(button, "aria-pressed", String(button.classList.contains("mod-active")));
+  // Arrow keys, Enter and Space belong to the control that has the focus, not to JupyterLab's cells.
+  for (const control of box.querySelectorAll("select, button, input, [tabindex], [contenteditable]"))
+    set(control, "data-lm-suppress-shortcuts", "true");
 }
 
 function render({ model, el }) {
   el.classList.add("dlcourse-screen");
   const figure = make(el, "figure");
   const stage = make(figure, "div", { class: "dlcourse-stage" });
-  const finding = make(figure, "figcaption", { role: "status", "aria-live": "polite" });
+  const finding = make(figure, "figcaption", { "aria-hidden": "true" }); // seen at once, said when the dragging ends
+  const said = make(el, "p", { class: "dlcourse-said", role: "status" });
   const pinned = make(el, "p", { class: "dlcourse-pinned" });
   const problem = make(el, "pre", { role: "alert" });
-  let image = null, ghost = null, newest = 0;
+  let image = null, ghost = null, loading = false, newestGhost = 0, saying = 0;
 
+  // As in the kernel: the picture on its way is shown, then the newest is taken and those between are forgotten.
   async function show() {
-    const number = ++newest;
+    if (loading) return;
+    loading = true;
+    try {
+      for (let number = -1; number !== model.get("frame"); ) {
+        number = model.get("frame");
+        await swap();
+      }
+    } finally {
+      loading = false;
+    }
+  }
+
+  async function swap() {
+    if (!model.get("png").byteLength) return; // there is none yet: the first run failed
     const [alt, words, settings] = [model.get("alt"), model.get("finding"), model.get("settings")];
-    const next = await decoded(model.get("png"));
-    if (number !== newest) return; // a newer one is on its way
+    const next = await loaded(model.get("png"));
     next.alt = alt;
     next.className = "dlcourse-picture";
     next.dataset.settings = settings;
+    clearTimeout(saying);
+    if (said.textContent !== words) saying = setTimeout(() => (said.textContent = words), image ? QUIET : 0);
     if (image) image.replaceWith(next); else stage.prepend(next);
     image = next;
     if (finding.textContent !== words) finding.textContent = words;
@@ -54,7 +87,9 @@ function render({ model, el }) {
 
   async function haunt() {
     const bytes = model.get("ghost");
-    const next = bytes.byteLength ? await decoded(bytes) : null;
+    const number = ++newestGhost;
+    const next = bytes.byteLength ? await loaded(bytes) : null;
+    if (number !== newestGhost) return;
     if (next) {
       next.alt = "";
       next.className = "dlcourse-ghost";
@@ -80,13 +115,16 @@ function render({ model, el }) {
   words();
 
   const box = () => el.closest(".dlcourse-lab") ?? el;
-  const watch = new MutationObserver(() => nameSliders(box()));
+  const watch = new MutationObserver(() => speak(box()));
   requestAnimationFrame(() => {
-    nameSliders(box());
-    for (const controls of box().querySelectorAll(".dlcourse-controls"))
-      watch.observe(controls, { childList: true, subtree: true });
+    speak(box());
+    for (const part of box().querySelectorAll(".dlcourse-controls, .dlcourse-buttons"))
+      watch.observe(part, { childList: true, subtree: true, attributeFilter: ["class", "aria-valuetext"] });
   });
-  return () => watch.disconnect();
+  return () => {
+    watch.disconnect();
+    clearTimeout(saying);
+  };
 }
 
 export default { render };

@@ -10,9 +10,11 @@ Shapes: (..., batch, features) or (..., batch, height, width, channels). The dot
 
 Memory. `self.keep` holds arrays that are used again at every training step: `out=self.keep.y`. Outside the
 training loop every `keep.…` is None, and `out=None` means what it always means: make a new array. Kept arrays
-lie feature by feature in memory, so a product and a sum over the batch run along contiguous numbers.
+lie feature by feature in memory, so a product and a sum over the batch run along contiguous numbers; images, and
+rows as wide as a whole image, lie as they are written.
 """
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +23,9 @@ import numpy as np
 from dlcourse.backend import Array, xp
 from dlcourse.initializers import Initializer, Shape
 from dlcourse.parameters import Parameters, Window
+from dlcourse.settings import is_column, refuse
+
+WIDE = 512  # from so many features on, copying a row beats copying a column, and products do not care
 
 
 class Nothing:
@@ -36,14 +41,18 @@ NOTHING = Nothing()
 class Layer:
     """The interface of every layer. A subclass writes setup, forward and backward."""
 
+    children: "tuple[Layer, ...]" = ()  # the layers inside this one, if it is made of others
     keep: Any = NOTHING
     frozen = False  # a frozen layer does not learn and computes as it does after training
     needs_dx = True  # the training loop spares the first layer's dx: nobody is there to receive it
+    memory: tuple[str, ...] = ()  # names of the arrays it learns outside theta: running statistics
     input_shape: Shape
     output_shape: Shape
     windows: dict[str, Window]
     W: Array
     dW: Array
+    b: Array
+    db: Array
 
     def setup(self, input_shape: Shape) -> Shape:
         """Declare the parameters for inputs of this shape (without batch); return the shape of the output."""
@@ -55,11 +64,25 @@ class Layer:
     def backward(self, dy: Array) -> Array:
         raise NotImplementedError
 
+    def example_gradients(self, dy: Array) -> list[tuple[Window, Array]]:
+        """The gradient of each window for each example, (batch, *shape). Only some layers can tell them apart."""
+        if self.windows:
+            rule = "be a layer whose examples do not mix and whose gradients are kept apart, such as Dense"
+            refuse("Network.example_gradients.layer", rule, self, "Natural gradients take dense networks.")
+        return []
+
     def reset(self) -> None:
-        """Forget what was learned outside theta: running statistics. (Windows are initialized by Parameters.)"""
+        """Theta was just drawn (by Parameters): set what depends on it, forget what was learned outside it."""
 
     def reseed(self, seed: np.random.SeedSequence) -> None:
         """Start the layer's dice anew, if it has any."""
+
+    def state(self) -> dict[str, Array]:
+        """What it and its children learned outside theta, by name: the arrays themselves, lanes first."""
+        learned = {name: getattr(self, name) for name in self.memory}
+        for number, child in enumerate(self.children):
+            learned |= {f"{number}.{name}": array for name, array in child.state().items()}
+        return learned
 
     def buffers(self, rows: int) -> dict[str, Shape]:
         """Names and shapes of the arrays worth keeping between training steps of `rows` examples."""
@@ -81,6 +104,8 @@ class Layer:
         self.prepare(input_shape)
         self.parameters = Parameters([self], lanes, dtype)
         self.parameters.initialize(seed)
+        self.reset()
+        self.reseed(np.random.SeedSequence(seed))
         return self.output_shape
 
     def declare(self, name: str, shape: Shape, init: Initializer, decays: bool = False) -> None:
@@ -90,6 +115,10 @@ class Layer:
     def bind(self, parameters: Parameters) -> None:
         """Look through the windows onto this theta and this grad from now on."""
         self.keep = NOTHING
+        for name, column in self.columns().items():
+            if column.shape != (*parameters.lead, 1, 1):
+                rule = f"have one value for each of lanes={parameters.lanes}"
+                refuse(f"{type(self).__name__}.{name}", rule, column, "A column inside a layer is (lanes, 1, 1).")
         for name, window in self.windows.items():
             setattr(self, name, parameters.view(parameters.theta, window))
             setattr(self, "d" + name, parameters.view(parameters.grad, window))
@@ -97,10 +126,10 @@ class Layer:
     def reserve(self, rows: int, lanes_in: Shape, lanes: Shape, dtype: Any) -> Shape:
         """Keep arrays for training steps of `rows` examples; return the lanes of the output, () or (lanes,).
 
-        Lanes appear with the first layer that has parameters. An array called x… has the lanes of the input,
-        the others those of the output; one called …1 starts as ones, the others as zeros.
+        Lanes appear with the first layer that has parameters, or a setting for each lane. An array called x… has
+        the lanes of the input, the others those of the output; one called …1 starts as ones, the others as zeros.
         """
-        lanes_out = lanes if self.windows else lanes_in
+        lanes_out = lanes if self.windows or self.columns() else lanes_in
         if lanes_out == lanes:
             self.keep = SimpleNamespace()
             for name, shape in self.buffers(rows).items():
@@ -111,10 +140,21 @@ class Layer:
     def release(self) -> None:
         self.keep = NOTHING
 
+    def columns(self) -> dict[str, np.ndarray]:
+        """Those settings that have a value for each lane."""
+        settings = {name: getattr(self, name) for name in getattr(self, "__dataclass_fields__", ())}
+        return {name: value for name, value in settings.items() if is_column(value)}
+
+    def walk(self) -> "Iterator[Layer]":
+        """This layer and all that are inside it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
 
 def kept(lanes: Shape, shape: Shape, dtype: Any, fill: int) -> Array:
     """An array to write into again and again. (rows, features) lies feature by feature, images as written."""
-    if len(shape) != 2 or xp.backend_name != "numpy":  # CuPy's products want rows and would copy
+    if len(shape) != 2 or shape[1] >= WIDE or xp.backend_name != "numpy":  # CuPy's products want rows and would copy
         return xp.full((*lanes, *shape), fill, dtype)
     rows, features = shape
     return xp.full((*lanes, features, rows), fill, dtype).swapaxes(-1, -2)

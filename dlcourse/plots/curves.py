@@ -25,6 +25,7 @@ class Curve:
         (self.line,) = ax.plot([], [], label=label, **style)
         self.text = ax.annotate(label, (0.0, 0.0), (8.0, 0.0), textcoords="offset points", va="center")
         self.text.set(fontsize=12, color=on_white(self.line.get_color()), annotation_clip=True, visible=False)
+        self.text.set_in_layout(False)  # else where a line ends would decide where the axes are
         self.artists = [self.line, self.text]
 
     def set_data(self, x: Any, y: Any) -> None:

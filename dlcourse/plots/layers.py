@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import StepPatch
 
+from dlcourse.plots.pixels import pixels
 from dlcourse.plots.style import PALETTE, look, on_white
 from dlcourse.settings import check, count, refuse
 
@@ -25,13 +26,15 @@ class DigitGrid:
         self.rows, self.columns, self.size = rows, columns, size
         self.side, self.down = size + size // 2, size + size // 2 + 1  # pixels from one picture to the next
         shape = (rows * self.down, columns * self.side)
-        self.image = ax.imshow(np.zeros(shape), cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest")
+        self.image = pixels(ax, np.zeros(shape), cmap="gray_r")
         self.frames = LineCollection([], colors=WRONG, linewidths=2.0)
         ax.add_collection(self.frames, autolim=False)
         places = [
             (c * self.side + size / 2 - 0.5, r * self.down + size + 0.6) for r in range(rows) for c in range(columns)
         ]
         self.texts = [ax.text(x, y, "", ha="center", va="top", fontsize=11) for x, y in places]
+        for text in self.texts:
+            text.set_in_layout(False)  # else a wrong answer would move the axes
         self.artists = [self.image, self.frames, *self.texts]
         ax.set(xlim=(-2.0, shape[1] - size / 2 + 1.0), ylim=(shape[0], -2.0))
         ax.set_axis_off()

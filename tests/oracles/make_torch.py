@@ -50,41 +50,6 @@ def losses():
     }
 
 
-def path(make, gradients, change=None):
-    """theta after every step; the rate is multiplied by `change` before step 10."""
-    theta = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
-    optimizer = make([theta])
-    points = []
-    for number, g in enumerate(gradients):
-        if number == 10 and change is not None:
-            optimizer.param_groups[0]["lr"] *= change
-        theta.grad = torch.tensor(g)
-        optimizer.step()
-        points.append(theta.tolist())
-    return points
-
-
-def optimizers():
-    gradients = (rng.normal(size=(20, 3)) * 10.0 ** rng.integers(-2, 2, (20, 1))).tolist()
-    gradients[7] = [0.0, 0.0, 0.0]
-    sgd = torch.optim.SGD
-    rows = {
-        "SGD": ({"learning_rate": 0.0625}, lambda p: sgd(p, 0.0625)),
-        "Momentum": ({"learning_rate": 0.0625, "momentum": 0.9}, lambda p: sgd(p, 0.0625, momentum=0.9)),
-        "Nesterov": (
-            {"learning_rate": 0.0625, "momentum": 0.9},
-            lambda p: sgd(p, 0.0625, momentum=0.9, nesterov=True),
-        ),
-    }
-    return {
-        "start": [1.0, -2.0, 0.5],
-        "gradients": gradients,
-        "paths": {name: [settings, path(make, gradients)] for name, (settings, make) in rows.items()},
-        "sgd_rate_cut": path(rows["SGD"][1], gradients, 0.125),
-        "momentum_rate_cut": path(rows["Momentum"][1], gradients, 0.125),
-    }
-
-
 def initializers():
     """The widest draw and the deviation of a weight with 1300 inputs and 700 outputs."""
     torch.manual_seed(0)
@@ -100,7 +65,6 @@ answers = {
     "made_with": [f"torch {torch.__version__}", f"numpy {np.__version__}"],
     "activations": {name: activation(function) for name, function in ACTIVATIONS.items()},
     "losses": losses(),
-    "optimizers": optimizers(),
     "initializers": initializers(),
 }
 Path(__file__).with_name("torch.json").write_text(json.dumps(answers) + "\n")
