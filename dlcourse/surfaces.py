@@ -260,13 +260,14 @@ def descend(surface: Surface, optimizer: Any, start: Any = None, steps: int = 60
     move_x.start(x)
     move_y.start(y)
     lr, varies = move_x.learning_rate, callable(move_x.learning_rate)
+    gradient, update_x, update_y = surface.df, move_x.update, move_y.update
     xs, ys = [x], [y]
     for step in range(1, steps + 1):
         lr = move_x.rate() if varies else lr
         move_x.lr = move_y.lr = lr
         move_x.steps = move_y.steps = step
-        gx, gy = surface.df(x, y)
-        x, y = move_x.update(x, gx, lr), move_y.update(y, gy, lr)
+        gx, gy = gradient(x, y)
+        x, y = update_x(x, gx, lr), update_y(y, gy, lr)
         if not near(x, y):
             break
         xs.append(x)

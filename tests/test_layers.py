@@ -15,13 +15,13 @@ def build(row, lanes=None, dtype="float64"):
     return layer
 
 
-def slope_errors(layer, x, rng, h=1e-6):
+def slope_errors(layer, x, rng, h=1e-6, training=True):
     """The worst difference between backward and finite differences of f = Σ u · forward(x), u random."""
     theta, grad = layer.parameters.theta, layer.parameters.grad
 
     def forward():
         layer.reseed(np.random.SeedSequence(1))  # the dice fall as they did
-        return layer.forward(x, training=True)
+        return layer.forward(x, training)
 
     u = rng.normal(size=forward().shape)  # all ones would hide mistakes
     grad[...] = np.nan  # whatever backward does not write stays NaN
@@ -44,12 +44,16 @@ def slope_errors(layer, x, rng, h=1e-6):
     return [np.abs(ours - numeric).max(initial=0.0) for ours, numeric in pairs]
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("lanes", [None, 2])
 @pytest.mark.parametrize("row", **named(LAYERS))
-def test_backward_agrees_with_finite_differences(row, lanes, batch, rng):
-    x = rng.normal(size=(max(batch, row.least), *row.input_shape))
-    for error in slope_errors(build(row, lanes), x, rng):
+def test_backward_agrees_with_finite_differences(row, lanes, batch, training, rng):
+    layer, x = build(row, lanes), rng.normal(size=(max(batch, row.least), *row.input_shape))
+    layer.parameters.theta += rng.normal(0, 0.3, layer.parameters.theta.shape)  # no gain of 1, no shift of 0
+    for state in layer.state().values():
+        state += rng.uniform(0.1, 1, state.shape)
+    for error in slope_errors(layer, x, rng, training=training):
         assert error < 1e-7  # false for NaN too
 
 

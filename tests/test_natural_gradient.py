@@ -201,10 +201,10 @@ def test_theta_that_has_no_inverse_fisher_is_refused(theta, message):
         ANGD().start(theta)
 
 
-@pytest.mark.parametrize("scores", [None, np.ones(3), np.ones((2, 4)), np.ones((0, 3)), np.ones((2, 3, 1))])
+@pytest.mark.parametrize("scores", [None, np.ones(3), np.ones((2, 4)), np.ones((0, 3)), np.ones((2, 3, 1)), [1.0, 2.0]])
 def test_scores_that_are_missing_or_do_not_fit_are_refused(scores):
     theta = np.ones(3)
-    with pytest.raises(SettingError, match=r"ANGD.scores must be \(batch, 3\), .*SGD needs none"):
+    with pytest.raises(SettingError, match=r"ANGD.scores must be an array \(batch, 3\), .*SGD needs none"):
         ANGD().step(theta, np.ones(3), scores)
     assert (theta == 1).all()
 

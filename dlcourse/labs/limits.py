@@ -33,7 +33,7 @@ def draw_race(figure: Any, state: Any) -> None:
         name_axes(
             ax, "step", "distance", "Distance to the minimum, each rule at its best; dotted: the exact rate", log=True
         )
-        ax.set(xlim=(0, 400), ylim=(1e-8, 5), xticks=range(0, 301, 50))
+        ax.set(xlim=(0, 400), ylim=(1e-8, 100), xticks=range(0, 301, 50))
         art.hiker, art.ball = curve(ax, "gradient descent", "sgd"), curve(ax, "momentum", "momentum")
         with styled():
             art.theory = [ax.plot([], [], ":", color="#777777", linewidth=1.5, zorder=1.9)[0] for _ in range(2)]
@@ -62,7 +62,7 @@ def best_rates() -> Lab:
         draw_race,
         describe=describe_race,
         alt="Two curves: distance to the minimum against the step, log scale, with dotted lines of the exact rates.",
-        condition=Slider(2.5, 1000.0, 25.0, step=0.1, log=True, label="narrowness κ"),
+        condition=Slider(2.5, 10_000.0, 25.0, step=0.1, log=True, label="narrowness κ"),
     )
 
 
@@ -99,12 +99,13 @@ def draw_shake(figure: Any, state: Any) -> None:
         extent = (0.0, 4.2, 0.0, 0.99)
         art.map = chart.imshow(MAPS[rule], extent=extent, origin="lower", aspect="auto", vmin=0.3, vmax=1.3, alpha=0.6)
         (art.edge,) = chart.plot([], [], color="black", linewidth=2.5)
-        (art.here,) = chart.plot([], [], "o", color="white", markeredgecolor="black", markersize=11, markeredgewidth=2)
+        (art.here,) = chart.plot([], [], "o", color="white", markeredgecolor="black", markersize=11, clip_on=False)
+        art.here.set_markeredgewidth(2)
         chart.grid(False)
         name_axes(chart, "ηλ, rate × curvature", MOMENTUM, "Factor per step; right of the line it diverges")
         chart.set(xlim=(0, 4.2), ylim=(0, 0.99))
-        figure.colorbar(art.map, ax=chart)
-        name_axes(run, "step", "distance", "The distance to the minimum there", log=True)
+        figure.colorbar(art.map, ax=chart, label="factor")
+        name_axes(run, "step", "distance", "A run there; dotted: factor to the power of the step", log=True)
         run.set(xlim=(0, 100), ylim=(1e-8, 1e8))
         art.run = curve(run, "", "momentum")
         art.run.line.set_marker("")
@@ -120,10 +121,11 @@ def describe_shake(state: Any, settings: dict[str, Any]) -> str:
     rule, product, momentum, _error = state
     bound, each = limit(rule, momentum), float(factor(rule, product, momentum))
     formula = "2(1 + μ)" if rule == "momentum" else "(2 + 2μ)/(1 + 2μ)"
-    side, sign = ("converges", "below") if each < 1 else ("diverges", "at or above")
-    return (
-        f"ηλ = {product:.2f} is {sign} the limit {formula} = {bound:.2f}: it {side}, {each:.3f} times the error a step."
-    )
+    if math.isclose(product, bound):
+        return f"ηλ = {product:.2f} is exactly the limit {formula}: in the long run the error stays as it is."
+    side, sign = ("converges", "below") if each < 1 else ("diverges", "above")
+    at = f"ηλ = {product:.2f} is {sign} the limit {formula} = {bound:.2f}"
+    return f"{at}: it {side}, {each:.3f} times the error a step."
 
 
 def stability() -> Lab:

@@ -60,6 +60,7 @@ def draw_wander(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2, width_ratios=[1.1, 1])
         contours(left, SURFACE)
+        left.plot(*SURFACE.minima[0], "*", color="white", markeredgecolor="black", markersize=15, zorder=8)
         left.set(xlabel="slope", ylabel="height", title="")
         left.set_title("The loss of all 64 points, and the way", loc="left")
         name_axes(right, "examples seen", "distance", "Distance to the best line", log=True)
@@ -79,13 +80,13 @@ def describe_wander(state: Any, settings: dict[str, Any]) -> str:
     batch_size, points = state
     away = np.linalg.norm(points - SURFACE.minima[0], axis=1)
     steps = len(points) - 1
-    if not away[-1] < 1e3:
-        return f"Diverged: with batches of {batch_size}, η = {settings['learning_rate']:g} is too much."
     rattle = np.sqrt((away[-max(2, steps // 4) :] ** 2).mean())
+    if not rattle < 5:
+        return f"Unstable: with batches of {batch_size}, η = {settings['learning_rate']:g} is too much."
     what = "gradient descent on all the data" if batch_size == POINTS else f"batches of {batch_size}"
     return (
         f"{what[0].upper() + what[1:]}: {steps} steps for 20 passes over the data. "
-        f"Over the last quarter of them the weights are {rattle:.2g} from the best line."
+        f"Over the last quarter of the steps the weights are {rattle:.2g} from the best line."
     )
 
 
@@ -107,15 +108,20 @@ def noise() -> Lab:
 # Digits, under batch size too
 
 
+def read(network: Any, data: Any) -> float:
+    """The share of digits that it reads correctly."""
+    return float((dl.to_host(network.predict(data.x)).argmax(axis=-1) == data.y).mean())
+
+
 def train_digits(learning_rate: float, momentum: float, batch_size: int, seed: int) -> Iterator[Any]:
     train, test = dl.datasets.digits()
     network = dl.Network([dl.Dense(32), dl.ReLU(), dl.Dense(10)], input_shape=(64,), seed=seed)
     loss, optimizer = dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, momentum)
-    losses, right = [], []
+    losses, right = [], [read(network, test)]
     for step in dl.training_steps(network, loss, optimizer, train, epochs=5, batch_size=batch_size, seed=seed):
         losses.append(float(step.loss))
         if step.ends_epoch:
-            right.append(float((dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y).mean()))
+            right.append(read(network, test))
         yield batch_size, losses, right
 
 
@@ -133,7 +139,7 @@ def draw_training(figure: Any, state: Any) -> None:
     seen = np.minimum(np.arange(1, len(losses) + 1) * batch_size, 5 * 1437)
     art.loss.set_data(seen, np.clip(losses, 1e-4, 20))
     art.loss.line.set_marker("s" if len(losses) < 30 else "")
-    art.right.set_data(np.arange(len(right) + 1), [0.1, *right])
+    art.right.set_data(np.arange(len(right)), right)
 
 
 def describe_training(state: Any, settings: dict[str, Any]) -> str:
@@ -141,11 +147,11 @@ def describe_training(state: Any, settings: dict[str, Any]) -> str:
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))
         return f"Diverged: the loss is no number from step {step} on. Lower η or μ, or take a larger batch."
-    read = right[-1] if right else 0.1
     last = losses[-max(1, len(losses) // 5) :]
+    span = f"is {last[0]:.3f}" if len(last) == 1 else f"lies between {min(last):.3f} and {max(last):.3f}"
     return (
-        f"{len(losses)} steps of {batch_size} examples: {read:.1%} of the new digits read. "
-        f"In the last fifth the loss lies between {min(last):.3f} and {max(last):.2f} nats."
+        f"{len(losses)} steps of {batch_size} examples: {right[-1]:.1%} of the new digits read. "
+        f"In the last fifth of the steps the loss {span} nats."
     )
 
 

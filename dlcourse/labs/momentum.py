@@ -43,7 +43,7 @@ def draw_roll(figure: Any, state: Any) -> None:
         contours(valley, dl.surfaces.ravine)
         valley.set_title("The valley from above", loc="left")
         name_axes(height, "step", "height", "How high they stand", log=True)
-        height.set(xlim=(0, 72), ylim=(1e-7, 1e3), xticks=range(0, 61, 20))
+        height.set(xlim=(0, 80), ylim=(1e-7, 1e3), xticks=range(0, 61, 20))
         art.ball, art.hiker = path(valley, "ball", "momentum"), path(valley, "hiker", "sgd")
         nameless(art.ball, art.hiker)
         art.low_ball, art.low_hiker = curve(height, "ball", "momentum"), curve(height, "hiker", "sgd")
@@ -59,14 +59,16 @@ def describe_roll(state: Any, settings: dict[str, Any]) -> str:
     ball, hiker = state
     eta, mu = settings["learning_rate"], settings["momentum"]
     steep = dl.surfaces.ravine.curvature_y
-    if len(ball) <= 60:
+    begin = np.linalg.norm(ball[0])
+    if len(ball) <= 60 or np.linalg.norm(ball[-1]) > begin:
         return (
-            f"Diverged: the ball has left the map at step {len(ball)}. Across the valley λ = {steep:g}, so "
-            f"ηλ = {eta * steep:.2f}, above the limit 2(1 + μ) = {2 * (1 + mu):.2f}."
+            f"Diverged: the ball climbs out of the valley. Across it λ = {steep:g}, so ηλ = {eta * steep:.2f}; "
+            f"the limit is 2(1 + μ) = {2 * (1 + mu):.2f}."
         )
     crossings = int((np.diff(np.sign(ball[:, 1])) != 0).sum())
     away = f"the ball is {np.linalg.norm(ball[-1]):.2g} from the lowest point"
-    other = f"the hiker {np.linalg.norm(hiker[-1]):.2g}" if len(hiker) > 60 else "the hiker has fallen off the map"
+    lost = len(hiker) <= 60 or np.linalg.norm(hiker[-1]) > begin
+    other = "the hiker climbs out of the valley" if lost else f"the hiker {np.linalg.norm(hiker[-1]):.2g}"
     return f"μ = {mu:.2f}: after 60 steps {away}, {other}. The ball crossed the valley floor {crossings} times."
 
 
@@ -102,7 +104,7 @@ def draw_fall(figure: Any, state: Any) -> None:
         name_axes(profile, "x", "height f(x)", "Where the ball goes")
         name_axes(bill, "step", "energy", "What it has left to climb with")
         profile.set(xlim=(-2.3, 2.3), ylim=(-1, 9))
-        bill.set(xlim=(0, 200), ylim=(-1, 9), xticks=range(0, 151, 50))
+        bill.set(xlim=(0, 260), ylim=(-1, 9), xticks=range(0, 151, 50))
         (art.ground,) = profile.plot([], [], color="#555555", linewidth=2)
         (art.trail,) = profile.plot([], [], "o-", color=dl.plots.look("momentum")["color"], markersize=4, linewidth=0.8)
         (art.ball,) = profile.plot([], [], "o", color=dl.plots.look("momentum")["color"], markersize=13)
@@ -168,10 +170,12 @@ def draw_compare(figure: Any, state: Any) -> None:
         contours(valley, dl.surfaces.ravine)
         valley.set_title("The valley from above", loc="left")
         name_axes(height, "step", "height", "How high they stand", log=True)
-        height.set(xlim=(0, 150), ylim=(1e-6, 1e3), xticks=range(0, 121, 40))
+        height.set(xlim=(0, 200), ylim=(1e-6, 1e3), xticks=range(0, 121, 40))
         art.paths = [path(valley, "momentum"), path(valley, "Nesterov")]
         nameless(*art.paths)
-        art.heights = [curve(height, "momentum"), curve(height, "Nesterov")]
+        art.paths[1].line.set(color="#D55E00", linestyle="--")  # on a map two blues would be one
+        art.paths[1].ring.set_visible(False)  # both start in the same ring
+        art.heights = [curve(height, "momentum"), curve(height, "Nesterov", color="#D55E00")]
     for points, seen, line in zip(state, art.paths, art.heights, strict=True):
         seen.set_points(points)
         show_curve(line, dl.surfaces.ravine.value(points), 1e-6)
@@ -181,14 +185,13 @@ def draw_compare(figure: Any, state: Any) -> None:
 def describe_compare(state: Any, settings: dict[str, Any]) -> str:
     words = []
     for name, points in zip(("momentum", "Nesterov"), state, strict=True):
-        if len(points) <= 120:
-            words.append(f"{name} has left the map at step {len(points)}")
+        if len(points) <= 120 or np.linalg.norm(points[-1]) > np.linalg.norm(points[0]):
+            words.append(f"{name} climbs out of the valley")
             continue
         arrived = arrival(points)
-        turns = int((np.diff(np.sign(points[:, 0])) != 0).sum())
-        late = "has not arrived after 120 steps" if arrived > 120 else f"arrives at step {arrived}"
-        words.append(f"{name} {late} and runs past the minimum {turns} times")
-    return f"Within 0.1 of the minimum: {words[0]}; {words[1]}."
+        when = "is still on its way after 120 steps" if arrived > 120 else f"arrives at step {arrived}"
+        words.append(f"{name} swings {np.abs(points[10:, 1]).max():.2g} across the valley after step 10 and {when}")
+    return f"{words[0][0].upper()}{words[0][1:]}; {words[1]}."
 
 
 def look_ahead() -> Lab:

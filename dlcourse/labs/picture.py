@@ -161,7 +161,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def still(png: bytes, words: str) -> bytes:
     """The picture with the finding written under it, for pages that show nothing but pictures."""
     top = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    lines = textwrap.wrap(words, 110) or [""]
+    lines = textwrap.wrap(words, 94) or [""]
     caption = Figure(figsize=(top.shape[1] / 100, 0.25 + 0.22 * len(lines)), dpi=100)
     canvas = FigureCanvasAgg(caption)
     caption.text(0.01, 0.5, "\n".join(lines), va="center", fontsize=12, linespacing=1.3)

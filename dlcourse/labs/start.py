@@ -55,7 +55,9 @@ def describe_digits(state: Any, settings: dict[str, Any]) -> str:
     _, test = dl.datasets.digits()
     right = float((dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y).mean())
     end = float(np.mean(losses[-20:]))
-    verdict = f"the loss fell from {losses[0]:.2f} to {end:.3f} nats" if end < 2.2 else "that is guessing"
+    verdict = f"the loss fell from {losses[0]:.2f} to {end:.3f} nats"
+    if end >= 2.2:  # nobody who guesses among ten is less surprised than ln 10 = 2.30
+        verdict = "it has hardly begun to learn" if end < losses[0] else "it has learned nothing"
     return f"After {len(losses)} steps the network reads {right:.1%} of {len(test)} new digits: {verdict}."
 
 

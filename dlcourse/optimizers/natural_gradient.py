@@ -47,21 +47,20 @@ class ANGD(Optimizer):
     needs_scores = True
 
     def remember(self, theta: Array) -> None:
-        what = "ANGD.theta"
         if not is_array(theta) or theta.ndim != 1:
             shape = getattr(theta, "shape", ())
-            refuse(what, "be one vector, (P,)", shape, "A is a matrix over all of theta: train without lanes.")
+            refuse("ANGD.theta", "be one vector, (P,)", shape, "A is a matrix over all of it: train without lanes.")
         if len(theta) > LIMIT:
             remedy = f"A would take {8e-9 * len(theta) ** 2:.1f} GB, P² numbers of 8 bytes. Take a smaller network."
-            refuse(what, f"have at most {LIMIT} numbers", len(theta), remedy)
+            refuse("ANGD.theta", f"have at most {LIMIT} numbers", len(theta), remedy)
         self.A = xp.eye(len(theta)) / self.prior
 
-    def step(self, theta: Array, grad: Array, scores: Array | None = None) -> Array:
+    def step(self, theta: Array, grad: Array, scores: Array = None) -> Array:
         """theta after one step; scores (batch, P): one for each example, of a label drawn from the prediction."""
         if self.theta_like is None:
             self.start(theta)
-        if scores is None or scores.ndim != 2 or scores.shape[1] != len(theta) or not len(scores):
-            rule = f"be (batch, {len(theta)}), the gradient of each example's log-likelihood in a row"
+        if not is_array(scores) or scores.ndim != 2 or scores.shape[1] != len(theta) or not len(scores):
+            rule = f"be an array (batch, {len(theta)}), the gradient of each example's log-likelihood in a row"
             got = getattr(scores, "shape", scores)
             refuse("ANGD.scores", rule, got, "Draw each label from the prediction. SGD needs none.")
         self.estimate(scores)
