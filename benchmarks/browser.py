@@ -34,6 +34,7 @@ WAYS = {
     "Lab, ipywidgets.Image": "page.engine(page.ImageScreen)",
     "Lab, ipywidgets.HTML": "page.engine(page.HTMLScreen)",
     "floor": "page.table()",
+    "Lab, trained ahead": "page.engine(run=page.trained)",  # after the floor, which has trained every position
 }
 OURS, FLOOR = "Lab", "floor"
 
@@ -208,7 +209,7 @@ def main() -> None:
         notebook(Path(folder) / "work" / "notebooks")
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         reader = Reader(page, address.replace("?", "?reset&"), "benchmark")
-        reader.run_all(labs=3)
+        reader.run_all(labs=3)  # the ways with a Screen
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=120_000)
         page.evaluate(PROBE)
         ways = {name: Way(page, number) for number, name in enumerate(WAYS, start=1)}

@@ -6,6 +6,7 @@ block in the lower left corner, so that the browser can tell which one it is loo
 """
 
 import base64
+from functools import cache
 from itertools import pairwise
 from typing import Any
 from unittest import mock
@@ -141,21 +142,27 @@ class HTMLScreen(ipywidgets.HTML):
         self.value = f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 
-def make_lab() -> Lab:
+def make_lab(run: Any = train) -> Lab:
     slider = Slider(0, POSITIONS - 1, START)
-    return Lab(train, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", position=slider)
+    return Lab(run, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", position=slider)
 
 
-def engine(screen: Any = Screen) -> Any:
+def engine(screen: Any = Screen, run: Any = train) -> Any:
     with mock.patch.object(lab, "Screen", screen):
-        return make_lab().show()
+        return make_lab(run).show()
 
 
-def table(make_screen: Any = Screen) -> Any:
+@cache
+def trained(position: int) -> Any:
+    """What is left of `train` if the whole slider has been trained ahead."""
+    return train(position)
+
+
+def table() -> Any:
     """The floor: pictures that are ready, to our Screen."""
-    ours = make_lab()
+    ours = make_lab(trained)
     frames = [ours.last_frame(position=position) for position in range(POSITIONS)]
-    slider, screen = ipywidgets.IntSlider(START, 0, POSITIONS - 1), make_screen()
+    slider, screen = ipywidgets.IntSlider(START, 0, POSITIONS - 1), Screen()
 
     def show(change: Any) -> None:
         frame = frames[change["new"]]

@@ -78,6 +78,7 @@ def training_steps(
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
     parameters, steps, done = network.parameters, -(-end // batch_size), 0
+    chance = augment is not None or optimizer.needs_scores
     if resume:
         done = epochs_done(optimizer, parameters.theta, steps)
     else:
@@ -89,7 +90,7 @@ def training_steps(
         for _ in range(done):
             rng.permutation(len(x))
         for epoch in range(done, done + epochs):
-            noise = np.random.default_rng([seed, 1, epoch])
+            noise: Any = np.random.default_rng([seed, 1, epoch]) if chance else None
             order = to_device(rng.permutation(len(x)))
             epoch_x, epoch_target = gather(x, order[:end]), gather(target, order[:end])
             record = Epoch(epoch_target, batch_size, parameters.lead)
@@ -105,13 +106,14 @@ def training_steps(
                 network.backward(loss.backward())
                 for regularizer in regularizers:
                     regularizer.add_gradient(parameters)
-                frozen = parameters.still_frozen()
+                frozen = parameters.still_frozen() if parameters.frozen else ()
                 if clip_norm is not None:
                     clip_by_norm(parameters.grad, clip_norm)
                 optimizer.step(parameters.theta, parameters.grad, *scores)
                 for constraint in constraints:
                     constraint.project(parameters)
-                parameters.put_back(frozen)
+                if frozen:
+                    parameters.put_back(frozen)
                 record.add(prediction, value)
                 yield Step(number, epoch, value, optimizer.lr, prediction, t, stop == end, record)
                 number += 1

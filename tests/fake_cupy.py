@@ -97,7 +97,7 @@ def two_sided(name):
         return wrap(getattr(operator, name)(unwrap(other), self._hidden))
 
     def in_place(self, other):
-        in_place_operator = getattr(operator, "i" + name)
+        in_place_operator = getattr(operator, "i" + name.rstrip("_"))
         self._hidden = in_place_operator(self._hidden, unwrap(other))
         return self
 

@@ -173,9 +173,9 @@ def draw_compare(figure: Any, state: Any) -> None:
         height.set(xlim=(0, 200), ylim=(1e-6, 1e3), xticks=range(0, 121, 40))
         art.paths = [path(valley, "momentum"), path(valley, "Nesterov")]
         nameless(*art.paths)
-        art.paths[1].line.set(color="#D55E00", linestyle="--")  # on a map two blues would be one
+        art.paths[1].line.set_linestyle("--")
         art.paths[1].ring.set_visible(False)  # both start in the same ring
-        art.heights = [curve(height, "momentum"), curve(height, "Nesterov", color="#D55E00")]
+        art.heights = [curve(height, "momentum"), curve(height, "Nesterov")]
     for points, seen, line in zip(state, art.paths, art.heights, strict=True):
         seen.set_points(points)
         show_curve(line, dl.surfaces.ravine.value(points), 1e-6)

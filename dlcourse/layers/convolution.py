@@ -12,7 +12,9 @@ from dlcourse.settings import Rule, count, is_whole, refuse, settings
 
 Pads = list[tuple[int, int]]  # how many zeros before and after, for each axis of space
 
-side = Rule("be a whole number, 1 or more, or one for each axis", lambda v: all(count(n) for n in sides(v)))
+side = Rule(
+    "be a whole number, 1 or more, or one for each axis", lambda v: len(sides(v)) > 0 and all(map(count.test, sides(v)))
+)
 padding = Rule('be "same" or a whole number, 0 or more', lambda v: v == "same" or (is_whole(v) and v >= 0))
 Filters = Annotated[int, count, "It is the number of channels of the output."]
 Kernel = Annotated[Any, side, "3 is the usual one."]
@@ -48,8 +50,12 @@ class Convolution(Affine):
         *space, channels = input_shape
         self.kernel = sides(self.kernel_size) * (1 if len(sides(self.kernel_size)) > 1 else self.axes)
         if len(self.kernel) != self.axes:
-            refuse(f"{name}.kernel_size", f"have {self.axes} sides at most", self.kernel_size, "One does for all.")
+            rule = "be one number" if self.axes == 1 else "be one number, or two, (kh, kw)"
+            refuse(f"{name}.kernel_size", rule, self.kernel_size, "One does for all sides.")
         self.pads = [self.zeros(n, k) for n, k in zip(space, self.kernel, strict=True)]
+        # so many zeros around dy, and its patches under the turned kernel are as many as x has positions
+        self.turned_pads = [(k - 1 - p[0], k - 1 - p[1]) for k, p in zip(self.kernel, self.pads, strict=True)]
+        self.turns = self.stride == 1 and min(map(min, self.turned_pads)) >= 0
         out = [(n + sum(p) - k) // self.stride + 1 for n, k, p in zip(space, self.kernel, self.pads, strict=True)]
         if min(out) < 1:
             rule = f"fit into the image, {' × '.join(map(str, space))}, and its padding"
@@ -69,13 +75,15 @@ class Convolution(Affine):
         *space, channels = self.input_shape
         *out, filters = self.output_shape
         window = math.prod(self.kernel)
-        return {
+        kept = {
             "x_padded": (rows, *lengths(space, self.pads), channels),
             "x_patches1": (rows, *out, window * channels + 1),
-            "dy_padded": (rows, *lengths(out, self.turned_pads()), filters),
-            "dy_patches": (rows, *space, window * filters),
             **super().buffers(rows),
         }
+        if self.turns:
+            kept["dy_padded"] = (rows, *lengths(out, self.turned_pads), filters)
+            kept["dy_patches"] = (rows, *space, window * filters)
+        return kept
 
     def forward(self, x: Array, training: bool = False) -> Array:
         view = patches(pad(x, self.pads, self.keep.x_padded), self.kernel, self.stride)
@@ -92,16 +100,11 @@ class Convolution(Affine):
         xp.matmul(self.x1.mT, rows, out=self.dWb)
         if not self.needs_dx:
             return None
-        turned = self.stride == 1 and min(min(ends) for ends in self.turned_pads()) >= 0
-        return self.turn(dy) if turned else self.scatter(rows)
-
-    def turned_pads(self) -> Pads:
-        """Zeros around dy, so that its patches under the turned kernel are as many as x has positions."""
-        return [(k - 1 - before, k - 1 - after) for k, (before, after) in zip(self.kernel, self.pads, strict=True)]
+        return self.turn(dy) if self.turns else self.scatter(rows)
 
     def turn(self, dy: Array) -> Array:
         """dx as a convolution of dy with the kernel turned round, its inputs and outputs exchanged."""
-        view = patches(pad(dy, self.turned_pads(), self.keep.dy_padded), self.kernel, 1)
+        view = patches(pad(dy, self.turned_pads, self.keep.dy_padded), self.kernel, 1)
         rows = xp.empty_like(view, order="C") if self.keep.dy_patches is None else self.keep.dy_patches
         rows.reshape(view.shape)[...] = view
         rows = rows.reshape((*dy.shape[: -self.axes - 2], -1, math.prod(view.shape[-self.axes - 1 :])))

@@ -4,7 +4,7 @@
     y     = γ x_hat + β                γ = gamma, β = beta: one of each per channel
 
 Together are: one channel in a whole batch (BatchNorm), all channels of one example (LayerNorm), a group of
-channels in one example (GroupNorm). WeightNormDense leaves the activations alone and normalizes the weights.
+channels in one example (GroupNorm). WeightNormDense (weight_norm.py) leaves the activations alone.
 
 σ² is the mean of (x − μ)², taken after μ is known. The shorter mean(x²) − μ² cancels: in float32 it makes −128
 of the variance 1.25 of [40000, 40001, 40002, 40003]. And μ is found from the differences to the first value, so that
@@ -16,10 +16,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlcourse.backend import Array, norm, to_device, xp
-from dlcourse.initializers import MSRA, Constant, Shape, Zeros
+from dlcourse.backend import Array, to_device, xp
+from dlcourse.initializers import Constant, Shape, Zeros
 from dlcourse.layers.base import Layer
-from dlcourse.layers.dense import Init, one_axis
 from dlcourse.layers.rows import as_images, as_rows, average, floats_only, per_lane, total
 from dlcourse.parameters import Parameters
 from dlcourse.settings import count, positive, refuse, settings, share
@@ -124,7 +123,7 @@ class BatchNorm(Normalization):
         variance = mean @ (centred * centred)
         xp.add(first, shift, out=found[..., :1, :])
         xp.multiply(variance, n / (n - 1), out=found[..., 1:, :])
-        old, new = (per_lane(share, 2, x.dtype) for share in (self.decay, 1 - self.decay))
+        old, new = per_lane(self.decay, 2, x.dtype), per_lane(1 - self.decay, 2, x.dtype)
         xp.copyto(self.running, old * self.running + new * found, where=xp.isfinite(found[..., 1:, :]))
         return centred, variance
 
@@ -270,60 +269,3 @@ class GroupNorm(ExampleNorm):
 
     def mean(self, x: Array) -> Array:
         return average(x) @ x @ self.together
-
-
-class Directions(Layer):
-    """The windows of WeightNormDense: v, how W points, and g, how long it is."""
-
-    v: Array
-    dv: Array
-    g: Array
-    dg: Array
-
-
-@settings
-class WeightNormDense(Directions):
-    """A dense layer that learns length and direction of its weights apart (Salimans & Kingma 2016, arXiv:1602.07868).
-
-    W = g v/‖v‖                    for each unit, ‖v‖ the length of its column
-    y = x W + b
-
-    dW = xᵀ dy        db = Σ dy        dx = dy Wᵀ
-    dg = Σ dW v/‖v‖                over the inputs
-    dv = g/‖v‖ · (dW − dg v/‖v‖)   at right angles to v: a step never shortens v
-
-    x (..., batch, inputs) · v, W (inputs, units) · g, b (1, units) · y (..., batch, units). v is drawn by weight_init
-    and g starts as ‖v‖, so that W starts as v: as in PyTorch, whose rows are our columns. A unit with v = 0 has no
-    direction: W = 0 there, and dv = 0 (elsewhere both are NaN). v is what weight decay and penalties act on; it
-    changes no output, only how fast the direction turns.
-    """
-
-    units: Annotated[int, count, "It is the number of outputs."]
-    weight_init: Init = MSRA()
-    bias_init: Init = Zeros()
-
-    def setup(self, input_shape: Shape) -> Shape:
-        one_axis(self, input_shape)
-        self.declare("v", (input_shape[0], self.units), self.weight_init, decays=True)
-        self.declare("g", (1, self.units), Constant(1.0))
-        self.declare("b", (1, self.units), self.bias_init)
-        return (self.units,)
-
-    def reset(self) -> None:
-        self.g[...] = norm(self.v, axis=-2)
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        length = norm(self.v, axis=-2)  # (..., 1, units)
-        self.inverse = xp.where(length > 0, 1 / xp.where(length > 0, length, 1), 0)
-        self.x, self.direction = x, self.v * self.inverse
-        self.W = self.g * self.direction
-        y = xp.matmul(x, self.W, out=self.keep.y)
-        y += self.b
-        return y
-
-    def backward(self, dy: Array) -> Array:
-        self.dW = self.x.mT @ dy
-        xp.matmul(total(self.v), self.dW * self.direction, out=self.dg)
-        xp.multiply(self.g * self.inverse, self.dW - self.dg * self.direction, out=self.dv)
-        xp.matmul(total(dy), dy, out=self.db)
-        return xp.matmul(dy, self.W.mT, out=self.keep.dx) if self.needs_dx else None

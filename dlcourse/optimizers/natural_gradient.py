@@ -29,10 +29,10 @@ class ANGD(Optimizer):
     which solves B equations and never P. The step takes the new A; the online form of 2000 inverts to first order
     in ε, which turns indefinite after one large score.
 
-    fisher_rate = ε. A starts at I/prior. That start fades as (1 − ε)ᵗ, and a direction that no score ever has (raise
-    all the logits of a softmax alike, and nothing changes) gains 1/(1 − ε) in A at every step: after some 30/ε steps
-    it drowns the others in rounding. Two stabilizers, off at first:
-    damping     λ: λI is part of every estimate, so G never falls below it; the price is to solve P equations
+    fisher_rate = ε. A starts at I/prior. That start fades as (1 − ε)ᵗ: a direction that scores hardly ever have (raise
+    all the logits of a softmax alike, and nothing changes) gains 1/(1 − ε) in A at every step, and after some 10/ε
+    steps one step along it is far too long. So networks want damping. The stabilizers, off at first:
+    damping     λ: λI is part of every estimate, so A is at most 1/λ or 1/prior; the price is to solve P equations
     max_step    δ: η is cut to √(δ / gᵀAg), so that no step changes the answers by more than about δ/2 nats
 
     A is float64 whatever θ is. step(theta, grad, scores) refuses lanes and more than 4000 parameters.
@@ -40,7 +40,7 @@ class ANGD(Optimizer):
 
     learning_rate: Rate = 0.1
     fisher_rate: Annotated[float, share._replace(lanes=False), "0.1 remembers about 10 batches."] = 0.1
-    damping: Annotated[float, not_negative._replace(lanes=False), "0 is off, 0.01 a careful start."] = 0.0
+    damping: Annotated[float, not_negative._replace(lanes=False), "0 is off, 0.01 suits a network."] = 0.0
     max_step: Annotated[float | None, number_or_none, "None is off, 0.1 a careful start."] = None
     prior: Annotated[float, positive._replace(lanes=False), "1 starts A at I, so that ANGD begins as SGD."] = 1.0
 
