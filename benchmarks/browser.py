@@ -175,9 +175,8 @@ def table(ways: dict[str, Way]) -> None:
         print(f"{name:<24}" + "".join(f"{column(way.results):12.0f}" for column in columns.values()))
     for share in (0.5, 0.95):
         taken = {name: percentile(way.results["keys"], share) for name, way in ways.items()}
-        for name in taken.keys() - {OURS, FLOOR}:
-            print(f"p{share * 100:.0f}: {name} / {OURS} = {taken[name] / taken[OURS]:.2f}")
-        print(f"p{share * 100:.0f}: {OURS} / {FLOOR} = {taken[OURS] / taken[FLOOR]:.2f}")
+        print(f"p{share * 100:.0f} over {OURS}: " + ", ".join(f"{n} {ms / taken[OURS]:.2f}" for n, ms in taken.items()))
+        print(f"    {OURS} over {FLOOR}: {taken[OURS] / taken[FLOOR]:.2f}")
 
 
 def opening(browser, address: str, chapter: str, labs: int) -> float:

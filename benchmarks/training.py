@@ -12,8 +12,10 @@ eagerly, as people write it: with its default optimizer, and with the fused one,
 
 import sys
 
+from common import in_turn, machine, report  # before NumPy, because it sets the threads
+
+# isort: split
 import numpy as np
-from common import in_turn, machine, report  # first: it sets the threads
 
 import dlcourse as dl
 from dlcourse.layers import BatchNorm, Conv2D

@@ -44,11 +44,12 @@ class GradientReport:
         return self.passed
 
     def __repr__(self) -> str:
-        lines = [f"gradient check: {'passed' if self.passed else 'FAILED'}, worst relative error {self.worst:.1e}"]
+        worst = f"worst relative error {self.worst:.1e}" if self.worst else "all differences within rounding"
+        lines = [f"gradient check: {'passed' if self.passed else 'FAILED'}, {worst}"]
         for c in self.checks:
             mark = "✓" if c.error <= self.tolerance else "✗"
             kinks = f", {c.kinks} on a kink" if c.kinks else ""
-            error = f"{c.error:.1e}" if c.error else "rounding"
+            error = f"{c.error:.1e}" if c.error else "≈ 0"
             lines.append(f"  {mark} {c.name:<22} {error:<8}  ({c.compared} entries{kinks})")
         return "\n".join(lines)
 
