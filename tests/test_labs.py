@@ -607,6 +607,20 @@ def test_a_pinned_run_stays(clock):
     assert same(unpack(lab.screen.ghost), last)
 
 
+def test_pin_right_after_reset_pins_the_picture_to_come():
+    async def reader():
+        lab = ramp_lab()
+        lab.show()
+        lab.reset_button.click()
+        lab.pin_button.value = True  # before the event loop has drawn anything
+        await lab.task
+        return lab
+
+    lab = asyncio.run(reader())
+    assert lab.screen.pinned == "Pinned: From 0 to 0.5 at slope 0.5."
+    assert lab.screen.ghost
+
+
 def test_a_lab_may_do_without_ghosts(clock):
     lab = ramp_lab(ghost=False)
     lab.show()

@@ -219,7 +219,7 @@ class Lab:
         self.ask()
 
     def on_pin(self, change: Any) -> None:
-        self.ghost = self.shown if change["new"] else None
+        self.ghost = self.shown if change["new"] else None  # before the first picture: pinned as soon as it is there
         self.screen.pinned = f"Pinned: {self.ghost[1].finding}" if self.ghost else ""
         self.show_ghost()
 
@@ -301,6 +301,8 @@ class Lab:
         frame = self.frame(state, settings)
         self.shown, self.page.frame = (state, frame), frame
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
+        if self.pin_button.value and self.ghost is None:
+            self.on_pin({"new": True})
         if self.code_button.value:
             self.show_code()
 
