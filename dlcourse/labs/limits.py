@@ -105,7 +105,7 @@ def draw_shake(figure: Any, state: Any) -> None:
         name_axes(chart, "ηλ, rate × curvature", MOMENTUM, "Factor per step; right of the line it diverges")
         chart.set(xlim=(0, 4.2), ylim=(0, 0.99))
         figure.colorbar(art.map, ax=chart, label="factor")
-        name_axes(run, "step", "distance", "A run there; dotted: factor to the power of the step", log=True)
+        name_axes(run, "step", "distance", "A run there; dotted: theory", log=True)
         run.set(xlim=(0, 100), ylim=(1e-8, 1e8))
         art.run = curve(run, "", "momentum")
         art.run.line.set_marker("")

@@ -60,7 +60,6 @@ def draw_wander(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2, width_ratios=[1.1, 1])
         contours(left, SURFACE)
-        left.plot(*SURFACE.minima[0], "*", color="white", markeredgecolor="black", markersize=15, zorder=8)
         left.set(xlabel="slope", ylabel="height", title="")
         left.set_title("The loss of all 64 points, and the way", loc="left")
         name_axes(right, "examples seen", "distance", "Distance to the best line", log=True)

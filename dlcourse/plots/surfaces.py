@@ -26,7 +26,7 @@ def contours(ax: Axes, surface: Surface, bounds: Any = None, resolution: int = 1
     picture = ax.contourf(x, y, z, steps, cmap="cividis", alpha=0.5)
     ax.contour(x, y, z, steps, colors="black", linewidths=0.6, alpha=0.25, linestyles="-")
     for point in surface.minima:
-        ax.plot(*point, "*", color="white", markeredgecolor="black", markersize=15, zorder=4, clip_on=True)
+        ax.plot(*point, "*", color="white", markeredgecolor="black", markersize=15, zorder=8, clip_on=True)
     ax.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="x", ylabel="y")
     ax.locator_params(nbins=6)
     ax.grid(False)
