@@ -12,8 +12,8 @@ from dlcourse.losses import Loss
 class Epoch:
     """What the steps of one epoch leave behind, in arrays on the device: one row an example, one loss a step."""
 
-    def __init__(self, target: Array, size: int, lead: tuple[int, ...]):
-        self.target, self.size, self.steps = target, size, 0
+    def __init__(self, target: Array, size: int, lead: tuple[int, ...], shares: np.ndarray):
+        self.target, self.size, self.steps, self.shares = target, size, 0, shares
         self.prediction = xp.empty((*lead, target.shape[1], len(target)), target.dtype).mT
         self.loss = xp.empty((-(-len(target) // size), *lead), target.dtype)
 
@@ -25,10 +25,8 @@ class Epoch:
 
     def mean_loss(self) -> Array:
         """Each step counts by its number of examples: the last batch may be smaller."""
-        sizes = np.full(self.steps, self.size)
-        sizes[-1] += len(self.target) - sizes.sum()
-        shares = np.multiply(sizes / sizes.sum(), to_host(self.loss).T, order="C")
-        return shares.sum(axis=-1)  # along contiguous numbers: the same sum for one lane as for many
+        weighted = np.multiply(self.shares, to_host(self.loss).T, order="C")
+        return weighted.sum(axis=-1)  # along contiguous numbers: the same sum for one lane as for many
 
 
 @dataclass

@@ -109,9 +109,10 @@ class SoftmaxCrossEntropy(Loss):
     def compare(self, prediction: Array, target: Array) -> Array:
         over_classes, mean = sum_and_mean(prediction)
         z = prediction - prediction.max(axis=-1, keepdims=True)  # (..., batch, classes)
-        e = xp.exp(z)
-        total = e @ over_classes  # (..., batch, 1)
-        self.p, self.t = e / total, target
+        p = xp.exp(z)
+        total = p @ over_classes  # (..., batch, 1)
+        p /= total
+        self.p, self.t = p, target
         return (mean @ (xp.log(total) - (z * target) @ over_classes))[..., 0, 0]
 
     def backward(self) -> Array:

@@ -1,6 +1,7 @@
 """Layers in a row over one theta."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,8 @@ class Network:
             lanes: Shape = ()
             for layer in self.layers:
                 lanes = layer.reserve(rows, lanes, self.parameters.lead, self.parameters.dtype)
+            for layer, following in pairwise(self.layers):
+                following.read_from(layer)
             self.layers[0].needs_dx = False
             self.reserved = rows
 

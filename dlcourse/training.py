@@ -78,6 +78,8 @@ def training_steps(
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
     parameters, steps, done = network.parameters, -(-end // batch_size), 0
+    batches = [slice(start, min(start + batch_size, end)) for start in range(0, end, batch_size)]
+    shares = np.array([b.stop - b.start for b in batches]) / end
     chance = augment is not None or optimizer.needs_scores
     if resume:
         done = epochs_done(optimizer, parameters.theta, steps)
@@ -93,13 +95,12 @@ def training_steps(
             noise: Any = np.random.default_rng([seed, 1, epoch]) if chance else None
             order = to_device(rng.permutation(len(x)))
             epoch_x, epoch_target = gather(x, order[:end]), gather(target, order[:end])
-            record = Epoch(epoch_target, batch_size, parameters.lead)
-            for start in range(0, end, batch_size):
-                stop = min(start + batch_size, end)
-                batch, t = epoch_x[start:stop], epoch_target[start:stop]
+            record = Epoch(epoch_target, batch_size, parameters.lead, shares)
+            for rows in batches:
+                batch, t = epoch_x[rows], epoch_target[rows]
                 if augment is not None:
                     batch = to_device(augment(batch, noise), parameters.dtype)
-                network.reserve(stop - start)
+                network.reserve(len(t))
                 prediction = network.run(batch, training=True)
                 value = loss.compare(prediction, t)
                 scores = (network.example_gradients(loss.draw_score(noise)),) if optimizer.needs_scores else ()
@@ -115,7 +116,7 @@ def training_steps(
                 if frozen:
                     parameters.put_back(frozen)
                 record.add(prediction, value)
-                yield Step(number, epoch, value, optimizer.lr, prediction, t, stop == end, record)
+                yield Step(number, epoch, value, optimizer.lr, prediction, t, rows.stop == end, record)
                 number += 1
 
     return loop()

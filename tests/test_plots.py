@@ -300,3 +300,30 @@ def test_histogram_shows_shares_and_tells_what_is_outside(ax):
 def test_histogram_refuses_edges_that_do_not_rise(ax, edges):
     with pytest.raises(ValueError, match=r"histogram\.edges must rise"):
         plots.histogram(ax, edges)
+
+
+@pytest.mark.parametrize("origin", ["upper", "lower"])
+@pytest.mark.parametrize("shape", [(7, 11), (100, 100)])
+def test_pixels_are_where_imshow_has_them(origin, shape):
+    numbers, pictures = np.random.default_rng(0).random(shape), []
+    for own in (True, False):
+        figure = plots.new_figure(4, 3)
+        (ax,) = plots.panels(figure)
+        style = {"extent": (-2, 3, -1, 4), "origin": origin, "cmap": "RdBu"}
+        if own:
+            plots.pixels(ax, numbers, **style)
+        else:
+            ax.imshow(numbers, interpolation="nearest", vmin=0, vmax=1, **style)
+        ax.set_xlim(-1, 4)  # a part of it, and a part without
+        figure.canvas.draw()
+        pictures.append(np.asarray(figure.canvas.buffer_rgba()).astype(int))
+    differs = np.abs(pictures[0] - pictures[1]).max(axis=-1) > 2
+    assert differs.mean() < 0.02  # edges of squares may lie one dot apart
+
+
+def test_pixels_follow_new_numbers(ax):
+    image = plots.pixels(ax, np.zeros((2, 2)), cmap="gray")
+    image.set_data(np.ones((2, 2)))
+    ax.figure.canvas.draw()
+    dots, *_ = image.make_image(ax.figure.canvas.get_renderer())
+    assert (dots == 255).all()

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import tempfile
 import zipfile
 
 import numpy as np
@@ -17,6 +18,8 @@ from dlcourse.backend import to_host
 from dlcourse.layers.base import Layer
 from dlcourse.saving import FORMAT, load_optimizer, own_classes
 from dlcourse.settings import SettingError
+
+OWNED = os.path.join(tempfile.mkdtemp(), "owned")  # a hostile file would make this folder
 
 LOSS = dl.SoftmaxCrossEntropy()
 DATA = problem(LOSS)
@@ -456,7 +459,7 @@ def npy(array, **settings):
 
 class Evil:
     def __reduce__(self):
-        return (os.mkdir, ("/tmp/dlcourse-was-owned",))
+        return (os.mkdir, (OWNED,))
 
 
 FOREIGN = {
@@ -477,7 +480,7 @@ def test_a_foreign_file_is_refused_and_nothing_in_it_is_run(kind, path):
     path.write_bytes(FOREIGN[kind])
     with pytest.raises(SettingError, match=r"Network.load.path must be a whole file that network.save wrote"):
         dl.Network.load(path)
-    assert not os.path.exists("/tmp/dlcourse-was-owned")
+    assert not os.path.exists(OWNED)
 
 
 def test_a_file_cut_anywhere_is_refused(path):

@@ -137,6 +137,9 @@ class Layer:
                 setattr(self.keep, name, kept(lead, shape, dtype, fill=int(name.endswith("1"))))
         return lanes_out
 
+    def read_from(self, before: "Layer") -> None:
+        """In training the layer before may write its output straight to where this one keeps its input."""
+
     def release(self) -> None:
         self.keep = NOTHING
 
