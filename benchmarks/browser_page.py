@@ -1,7 +1,7 @@
 """One job, one picture, several ways from the slider to the screen: what browser.py opens as a notebook.
 
 Momentum on moons: 1000 points, 2-32-32-2 with ReLU, batches of 64, 300 steps, and the network's opinion on a
-100 x 100 map. The slider has 201 learning rates. Every picture carries its slider position as the colour of a small
+100 x 100 map and a histogram of 25,600 activations of its last hidden layer on the map. The slider has 201 learning rates. Every picture carries its slider position as the colour of a small
 block in the lower left corner, so that the browser can tell which one it is looking at.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs import Lab, Slider, lab
 from dlcourse.labs.screen import Screen
-from dlcourse.plots import curve, name_axes, panels, pixels
+from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, pixels
 
 POSITIONS, START = 201, 20
 RATES = np.logspace(-3, 0, POSITIONS)
@@ -30,13 +30,14 @@ LAYERS = (2, 32, 32, 2)
 
 
 def train(position: int) -> Any:
-    """The job with the library: position, 300 losses, 100 x 100 scores for class 1."""
+    """The job with the library: position, 300 losses, 100 x 100 scores for class 1, hidden activations."""
     hidden = [layer for units in LAYERS[1:-1] for layer in (dl.Dense(units), dl.ReLU())]
     network = dl.Network([*hidden, dl.Dense(LAYERS[-1])], input_shape=(2,))
     optimizer = dl.Momentum(float(RATES[position]), 0.9)
     history = dl.fit(network, dl.SoftmaxCrossEntropy(), optimizer, DATA, epochs=20, batch_size=64, drop_last=True)
     scores = network.predict(MAP)
-    return position, history.loss, np.tanh(scores[:, 1] - scores[:, 0]).reshape(100, 100)
+    hidden = network.layers[-2].y.ravel(order="K")[:25_600]
+    return position, history.loss, np.tanh(scores[:, 1] - scores[:, 0]).reshape(100, 100), hidden
 
 
 def train_usual(position: int) -> Any:
@@ -69,7 +70,7 @@ def train_usual(position: int) -> Any:
                 p[name] += velocity[name]
     a = np.maximum(0, np.maximum(0, MAP @ p["W0"] + p["b0"]) @ p["W1"] + p["b1"])
     scores = a @ p["W2"] + p["b2"]
-    return position, np.array(losses), np.tanh(scores[:, 1] - scores[:, 0]).reshape(100, 100)
+    return position, np.array(losses), np.tanh(scores[:, 1] - scores[:, 0]).reshape(100, 100), a.ravel()[:25_600]
 
 
 # the picture
@@ -83,10 +84,13 @@ def block(figure: Any, position: int) -> Any:
 
 def draw(figure: Any, state: Any) -> None:
     """As a lab draws: artists once, then they move."""
-    position, losses, scores = state
+    position, losses, scores, hidden = state
     art = figure.art
     if not figure.axes:
-        left, right = panels(figure, 1, 2, width_ratios=[1.5, 1])
+        left, right, last = panels(figure, 1, 3)
+        name_axes(last, "activation", "share", "Hidden units")
+        last.set(xlim=(0, 8), ylim=(0, 0.2))
+        art.bars = histogram(last, np.linspace(0.01, 8, 65))
         name_axes(left, title="Loss on each batch")
         left.set(xlim=(0, 330), ylim=(0, 1.3))
         art.curve = curve(left, "train", "train")
@@ -97,13 +101,16 @@ def draw(figure: Any, state: Any) -> None:
         art.block = block(figure, position)
     art.curve.set_data(np.arange(len(losses)), losses)
     art.map.set_data(scores)
+    fill_histogram(art.bars, hidden)
     art.block.set_color((position / 255, 1.0, 0.0))
 
 
 def draw_anew(state: Any, contours: bool = False) -> Any:
     """As a notebook usually draws: a new figure. Most show a decision by filled contours, which take longer."""
-    position, losses, scores = state
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=[1.5, 1])
+    position, losses, scores, hidden = state
+    figure, (left, right, last) = plt.subplots(1, 3, figsize=(9, 3.2))
+    last.hist(hidden, np.linspace(0.01, 8, 65), weights=np.full(hidden.size, 1 / hidden.size))
+    last.set(title="Hidden units", xlabel="activation", ylabel="share", ylim=(0, 0.2))
     left.plot(losses)
     left.set(title="Loss on each batch", xlabel="step", ylabel="loss (nats)", ylim=(0, 1.3))
     if contours:
