@@ -1,8 +1,9 @@
 """One job, one picture, several ways from the slider to the screen: what browser.py opens as a notebook.
 
-Momentum on moons: 1000 points, 2-32-32-2 with ReLU, batches of 64, 300 steps, and the network's opinion on a
-100 x 100 map and a histogram of 25,600 activations of its last hidden layer on the map. The slider has 201 learning rates. Every picture carries its slider position as the colour of a small
-block in the lower left corner, so that the browser can tell which one it is looking at.
+Momentum on moons: 1000 points, 2-32-32-2 with ReLU, batches of 64, 300 steps. The picture shows the loss, the network's
+opinion on a 100 x 100 map, and a histogram of 25,600 activations of its last hidden layer on that map. The slider has
+201 learning rates. Every picture carries its slider position as the colour of a small block in the lower left corner,
+so that the browser can tell which one it is looking at.
 """
 
 import base64
