@@ -19,6 +19,7 @@ from typing import Any
 
 import nbformat
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, TimeoutError
 
@@ -58,6 +59,15 @@ BLANKS = """() => {
   };
   requestAnimationFrame(look);
 }"""
+
+
+needs_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium or Chrome here: install one (Debian: apt install chromium) to test the labs in a browser",
+    ),
+]
 
 
 @contextmanager

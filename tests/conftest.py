@@ -46,3 +46,15 @@ def rng():
 def oracle():
     """What PyTorch computes, written down by oracles/make_torch.py."""
     return json.loads((Path(__file__).parent / "oracles" / "torch.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for the tests of one file (they skip where there is none: see browser.needs_browser)."""
+    from browser import CHROMIUM, FLAGS
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

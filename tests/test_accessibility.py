@@ -1,7 +1,6 @@
 """The labs for everyone: axe-core finds nothing serious, the keyboard reaches all, a screen reader is told enough."""
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,16 +9,10 @@ pytest.importorskip("playwright.sync_api")
 pytest.importorskip("axe_playwright_python")
 
 from axe_playwright_python.sync_playwright import Axe
-from browser import CHROMIUM, FLAGS, NOTEBOOKS, Reader, course, labs_of, wait_for
-from playwright.sync_api import Browser, Locator, sync_playwright
+from browser import NOTEBOOKS, Reader, course, labs_of, needs_browser, wait_for
+from playwright.sync_api import Browser, Locator
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium or Chrome here: install one (Debian: apt install chromium) to test the labs in a browser",
-    ),
-]
+pytestmark = needs_browser
 
 OUTPUTS = {"include": [[".jp-OutputArea"]]}  # the rest of the page is JupyterLab's
 THEMES = "lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
@@ -33,14 +26,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings.write_text(json.dumps({"adaptive-theme": True}))  # dark where the reader's system is dark
     with course(folder) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def open_chapter(browser: Browser, address: str, name: str) -> Reader:

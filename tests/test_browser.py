@@ -1,22 +1,15 @@
 """The course in a real browser: `dlcourse lab`, JupyterLab, every control of every lab by mouse and by keyboard."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 pytest.importorskip("playwright.sync_api")
 
-from browser import CHROMIUM, FLAGS, NOTEBOOKS, Reader, course, labs_of, wait_for
-from playwright.sync_api import Browser, sync_playwright
+from browser import NOTEBOOKS, Reader, course, labs_of, needs_browser, wait_for
+from playwright.sync_api import Browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium or Chrome here: install one (Debian: apt install chromium) to test the labs in a browser",
-    ),
-]
+pytestmark = needs_browser
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
 
@@ -24,14 +17,6 @@ CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with course(tmp_path_factory.mktemp("course")) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

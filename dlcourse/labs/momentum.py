@@ -37,22 +37,31 @@ def roll(learning_rate: float, momentum: float) -> Any:
 
 
 def draw_roll(figure: Any, state: Any) -> None:
-    art = figure.art
     if not figure.axes:
-        valley, height = panels(figure, 1, 2, width_ratios=[1.5, 1])
-        contours(valley, dl.surfaces.ravine)
-        valley.set_title("The valley from above", loc="left")
-        name_axes(height, "step", "height", "How high they stand", log=True)
-        height.set(xlim=(0, 80), ylim=(1e-7, 1e3), xticks=range(0, 61, 20))
-        art.ball, art.hiker = path(valley, "ball", "momentum"), path(valley, "hiker", "sgd")
-        nameless(art.ball, art.hiker)
-        art.low_ball, art.low_hiker = curve(height, "ball", "momentum"), curve(height, "hiker", "sgd")
-    ball, hiker = state
-    art.ball.set_points(ball)
-    art.hiker.set_points(hiker)
-    show_curve(art.low_ball, dl.surfaces.ravine.value(ball), 1e-9)
-    show_curve(art.low_hiker, dl.surfaces.ravine.value(hiker), 1e-9)
-    spread_labels([art.low_ball, art.low_hiker])
+        set_valley(figure, {"ball": "momentum", "hiker": "sgd"}, (1e-7, 1e3), xlim=(0, 80), xticks=range(0, 61, 20))
+    show_walks(figure, state, low=1e-9)
+
+
+def set_valley(figure: Any, walkers: dict[str, str], heights: tuple[float, float], **steps: Any) -> None:
+    """The valley from above, and beside it the height against the step, for walkers name → method."""
+    art = figure.art
+    valley, height = panels(figure, 1, 2, width_ratios=[1.5, 1])
+    contours(valley, dl.surfaces.ravine)
+    valley.set_title("The valley from above", loc="left")
+    name_axes(height, "step", "height", "How high they stand", log=True)
+    height.set(ylim=heights, **steps)
+    art.paths = [path(valley, name, method) for name, method in walkers.items()]
+    nameless(*art.paths)
+    art.heights = [curve(height, name, method) for name, method in walkers.items()]
+
+
+def show_walks(figure: Any, walks: Any, low: float) -> None:
+    """Move every walker's path, and its height as far as it stays above `low`."""
+    art = figure.art
+    for points, seen, line in zip(walks, art.paths, art.heights, strict=True):
+        seen.set_points(points)
+        show_curve(line, dl.surfaces.ravine.value(points), low)
+    spread_labels(art.heights)
 
 
 def describe_roll(state: Any, settings: dict[str, Any]) -> str:
@@ -164,22 +173,12 @@ def compare(learning_rate: float, momentum: float) -> Any:
 
 
 def draw_compare(figure: Any, state: Any) -> None:
-    art = figure.art
     if not figure.axes:
-        valley, height = panels(figure, 1, 2, width_ratios=[1.5, 1])
-        contours(valley, dl.surfaces.ravine)
-        valley.set_title("The valley from above", loc="left")
-        name_axes(height, "step", "height", "How high they stand", log=True)
-        height.set(xlim=(0, 200), ylim=(1e-6, 1e3), xticks=range(0, 121, 40))
-        art.paths = [path(valley, "momentum"), path(valley, "Nesterov")]
-        nameless(*art.paths)
-        art.paths[1].line.set_linestyle("--")
-        art.paths[1].ring.set_visible(False)  # both start in the same ring
-        art.heights = [curve(height, "momentum"), curve(height, "Nesterov")]
-    for points, seen, line in zip(state, art.paths, art.heights, strict=True):
-        seen.set_points(points)
-        show_curve(line, dl.surfaces.ravine.value(points), 1e-6)
-    spread_labels(art.heights)
+        rules = {"momentum": "momentum", "Nesterov": "nesterov"}
+        set_valley(figure, rules, (1e-6, 1e3), xlim=(0, 200), xticks=range(0, 121, 40))
+        figure.art.paths[1].line.set_linestyle("--")
+        figure.art.paths[1].ring.set_visible(False)  # both start in the same ring
+    show_walks(figure, state, low=1e-6)
 
 
 def describe_compare(state: Any, settings: dict[str, Any]) -> str:
