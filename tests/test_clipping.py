@@ -124,6 +124,21 @@ def test_fit_clips_after_the_penalties():
     assert np.linalg.norm(network.parameters.theta - before) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_what_is_frozen_takes_no_share_of_the_clipped_norm():
+    def moved(scale):
+        network = small_network(dtype="float64")
+        network.freeze(2)
+        before = network.parameters.theta.copy()
+        settings = {"epochs": 1, "batch_size": 45, "clip_norm": scale}
+        step = next(dl.training_steps(network, LOSS, dl.SGD(1.0), problem(LOSS), **settings))
+        assert step.number == 0
+        return network.parameters.theta - before
+
+    free = moved(1e9)
+    limit = float(np.linalg.norm(free)) / 2
+    assert np.linalg.norm(moved(limit)) == pytest.approx(limit, rel=1e-9)
+
+
 def test_clipping_takes_a_run_past_a_batch_that_overflows():
     x, y = problem(LOSS)
     x[7] *= 1e30  # its score is infinite in float32

@@ -142,6 +142,15 @@ def test_weights_obey_after_every_step(constraint, low):
             assert (lengths(w) >= low).all()
 
 
+def test_constraints_leave_frozen_weights_alone():
+    network = small_network()
+    network.freeze(0)
+    before = network.layers[0].W.copy()
+    UnitNorm().project(network.parameters)
+    np.testing.assert_array_equal(network.layers[0].W, before)
+    np.testing.assert_allclose(np.linalg.norm(network.layers[2].W, axis=0), 1, rtol=1e-6)
+
+
 @pytest.mark.parametrize("lanes", [None, 3])
 def test_projections_never_leave_the_device(device, lanes, rng):
     w = rng.normal(size=(4, 5) if lanes is None else (lanes, 4, 5)).astype("float32")

@@ -168,6 +168,19 @@ def test_pooling_by_1_changes_nothing(rng):
         np.testing.assert_array_equal(layer.backward(x), x)
 
 
+def test_max_pool_forgets_the_step_before_in_training(rng):
+    layer = MaxPool2D(2)
+    layer.build((5, 4, 2))
+    layer.reserve(3, (), (), "float32")
+    for _ in range(3):
+        x, dy = rng.normal(size=(3, 5, 4, 2)).astype("float32"), rng.normal(size=(3, 2, 2, 2)).astype("float32")
+        fresh = MaxPool2D(2)
+        fresh.build((5, 4, 2))
+        fresh.forward(x)
+        layer.forward(x, training=True)
+        np.testing.assert_array_equal(layer.backward(dy), fresh.backward(dy))
+
+
 # In training.
 
 

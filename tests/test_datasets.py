@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dlcourse import datasets
-from dlcourse.datasets import Dataset, digits, mnist1d, moons, spirals
+from dlcourse.datasets import Dataset, digits, mnist1d, moons, spirals, split
 
 ALL = {
     "digits": lambda seed: digits(seed)[0],
@@ -246,6 +246,15 @@ def test_digits_give_a_fifth_of_every_class_to_the_test_set():
         share = np.bincount(test.y) / (np.bincount(test.y) + np.bincount(train.y))
         assert np.all(np.abs(share - 0.2) < 0.006)
         assert np.bincount(train.y[:300]).min() > 10  # not sorted by class
+
+
+def test_the_split_is_the_same_everywhere():
+    y = np.random.default_rng(1).integers(0, 3, 500)
+    order = np.random.default_rng(7).permutation(500)
+    test_rows = set(sorted(order.tolist(), key=lambda row: y[row])[::5])  # Python's sort keeps the order of equals
+    train, test = split(np.arange(500.0)[:, None], y, 7)
+    assert test.x.ravel().tolist() == [row for row in order.tolist() if row in test_rows]
+    assert train.x.ravel().tolist() == [row for row in order.tolist() if row not in test_rows]
 
 
 def test_digits_as_images_are_the_same_digits():

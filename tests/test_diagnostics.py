@@ -6,8 +6,12 @@ from concepts import ACTIVATIONS, LOSSES, named, problem, small_network
 from test_layers import WRONG
 
 import dlcourse as dl
-from dlcourse.diagnostics import activation_statistics, learning_rate_range_test
+from dlcourse.diagnostics import activation_statistics, learning_rate_range_test, moments, steepest
+from dlcourse.layers import BatchNorm, Dropout, Flatten
+from dlcourse.losses import Hinge
 from dlcourse.settings import SettingError
+
+LOSS = dl.SoftmaxCrossEntropy()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -66,6 +70,11 @@ def test_one_wrong_window_is_named():
     assert [check.name for check in report.checks if check.error > 1e-6] == ["2 NoBiasGradient.b"]
 
 
+def test_check_gradient_adds_up_the_lanes_of_dx():
+    report = dl.check_gradient(small_network(dl.Tanh, seed=[0, 1, 2], lanes=3), LOSS, *problem(LOSS, n=9))
+    assert report, report
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_check_leaves_the_network_as_it_was(dtype):
     network, loss = small_network(dtype=dtype), dl.SoftmaxCrossEntropy()
@@ -94,6 +103,14 @@ def test_check_leaves_the_network_as_it_was_even_after_an_error():
     assert np.shares_memory(network.layers[0].W, parameters.theta)
 
 
+def test_check_gradient_leaves_running_statistics_alone():
+    network = dl.Network([dl.Dense(4), BatchNorm(), dl.Dense(3)], (5,))
+    before = {name: array.copy() for name, array in network.state().items()}
+    assert dl.check_gradient(network, LOSS, *problem(LOSS, n=9))
+    for name, array in network.state().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 def test_entries_on_a_kink_are_counted_not_judged():
     network = dl.Network([dl.Dense(4, weight_init=dl.Zeros()), dl.ReLU(), dl.Dense(3)], (5,))  # every unit is at 0
     loss = dl.SoftmaxCrossEntropy()
@@ -119,6 +136,13 @@ def test_a_trained_network_passes_without_excuses():
     assert sum(check.kinks for check in report.checks) == 0
 
 
+def test_check_gradient_throws_the_same_dice_again():
+    network = dl.Network([dl.Dense(8), dl.Tanh(), Dropout(0.5), dl.Dense(3)], (5,))
+    report = dl.check_gradient(network, LOSS, *problem(LOSS, n=9))
+    assert report, report
+    assert not any(check.kinks for check in report.checks)  # other dice would look like kinks
+
+
 def test_a_wrong_backward_does_not_hide_behind_curvature():
     class Half(dl.Dense):
         def backward(self, dy):
@@ -129,6 +153,19 @@ def test_a_wrong_backward_does_not_hide_behind_curvature():
     network = dl.Network([Half(1, weight_init=dl.Constant(1 + 1e-6))], (1,), dtype="float64")  # just off the minimum
     report = dl.check_gradient(network, dl.MeanSquaredError(), np.ones((1, 1)), np.ones((1, 1)))
     assert not report
+    assert [check.kinks for check in report.checks] == [0, 0, 0]
+
+
+def test_a_wrong_gradient_of_a_loss_without_curvature_is_no_kink():
+    class Wrong(dl.Dense):
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.dW *= 1.01
+            return dx
+
+    network = dl.Network([Wrong(3)], (5,))
+    report = dl.check_gradient(network, Hinge(), *problem(Hinge(), n=8))
+    assert not report, report
     assert [check.kinks for check in report.checks] == [0, 0, 0]
 
 
@@ -161,6 +198,18 @@ def test_activation_statistics_leave_the_network_as_it_was():
     assert all((array == before[name]).all() for name, array in network.state().items())
 
 
+def test_only_zeros_count_as_zeros():
+    assert moments(np.array([[-1.0, 0.0, 2.0, 3.0]]), None)[2] == 0.25
+
+
+def test_statistics_before_the_first_lane_mix_no_examples(rng):
+    network = dl.Network([Flatten(), dl.Dense(3)], (2, 2, 1), lanes=2)
+    x = rng.normal(size=(6, 2, 2, 1)) + np.arange(6)[:, None, None, None]
+    first, second = activation_statistics(network, x)
+    np.testing.assert_allclose(first.mean, [x.mean()], rtol=1e-6)
+    assert second.mean.shape == (2,)
+
+
 def test_range_test_ends_at_the_edge_and_leaves_everything_as_it_was():
     train, _ = dl.datasets.digits()
     network = dl.Network([dl.Dense(16), dl.ReLU(), dl.Dense(10)], input_shape=(64,))
@@ -173,6 +222,20 @@ def test_range_test_ends_at_the_edge_and_leaves_everything_as_it_was():
     assert 1e-3 < found.suggestion < found.learning_rates[-1]
     good = dl.fit(network, dl.SoftmaxCrossEntropy(), dl.Momentum(found.suggestion), train, epochs=3, batch_size=64)
     assert good.train_loss[-1] < 1.0
+
+
+def test_range_test_ends_at_four_times_the_best():
+    train, _ = dl.datasets.digits()
+    network = dl.Network([dl.Dense(16), dl.ReLU(), dl.Dense(10)], input_shape=(64,))
+    found = learning_rate_range_test(network, LOSS, dl.Momentum(), train, low=1e-4, high=1e3, steps=120)
+    best = np.minimum.accumulate(found.losses)
+    assert (found.losses[:-1] < 4 * best[:-1]).all()
+    assert not found.losses[-1] < 4 * best[-1]
+
+
+def test_the_steepest_place_is_where_the_loss_falls():
+    rates, losses = np.arange(100.0), 1 / (1 + np.exp(np.arange(100) - 50.5))
+    assert steepest(rates, losses) == 50
 
 
 @pytest.mark.parametrize("setting", [{"low": 0.0}, {"high": float("nan")}, {"steps": 0}])

@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from concepts import problem
 
 import dlcourse as dl
 from dlcourse import theory
 from dlcourse.curvature import largest_curvature
+from dlcourse.divergence import where_it_shows
+from dlcourse.layers import BatchNorm, Dropout
 from dlcourse.settings import SettingError
+
+LOSS = dl.SoftmaxCrossEntropy()
 
 
 def line(n=60, seed=0):
@@ -28,6 +33,15 @@ def test_largest_curvature_is_the_largest_eigenvalue():
     estimate = largest_curvature(network, dl.MeanSquaredError(), x, y, iterations=60)
     assert estimate == pytest.approx(np.linalg.eigvalsh(hessian(x))[-1], rel=1e-6)
     assert (network.parameters.theta == before).all()
+
+
+def test_the_curvature_is_that_of_prediction():
+    network = dl.Network([dl.Dense(6), BatchNorm(), Dropout(0.5), dl.Dense(3)], (5,), dtype="float64")
+    plain = dl.Network([dl.Dense(6), BatchNorm(), dl.Dense(3)], (5,), dtype="float64")
+    plain.load_state(dict(zip(plain.state(), network.state().values(), strict=True)))
+    x, y = problem(LOSS)
+    assert largest_curvature(network, LOSS, x, y) == largest_curvature(plain, LOSS, x, y)
+    assert (network.layers[1].running_mean == 0).all()
 
 
 def test_largest_curvature_refuses_lanes():
@@ -57,6 +71,25 @@ def test_it_says_in_which_layer_it_showed():
     network = dl.Network([dl.Dense(4), dl.Tanh(), dl.Dense(1)], input_shape=(2,))
     history = dl.fit(network, dl.MeanSquaredError(), dl.SGD(1e9), (x, y), epochs=300, batch_size=60)
     assert history.divergence.where in {"the output of layer 2, Dense", "the output of layer 0, Dense", "the loss"}
+
+
+def test_the_first_layer_without_numbers_is_named():
+    network = dl.Network([dl.Dense(4), dl.Tanh(), dl.Dense(1)], input_shape=(2,))
+    network.layers[2].W[...] = np.nan
+    network.reserve(3)
+    network.run(np.ones((3, 2), "float32"), training=True)
+    assert where_it_shows(network) == "the output of layer 2, Dense"
+    network.layers[0].W[...] = np.inf
+    network.run(np.ones((3, 2), "float32"), training=True)
+    assert where_it_shows(network) == "the output of layer 0, Dense"
+
+
+def test_the_story_leaves_theta_where_the_run_ended():
+    network = dl.Network([dl.Dense(1)], input_shape=(5,))
+    x = problem(LOSS)[0]
+    history = dl.fit(network, dl.MeanSquaredError(), dl.SGD(50.0), (x, x[:, :1]), epochs=400, batch_size=45)
+    assert history.divergence.bound
+    assert not np.isfinite(network.parameters.theta).all()
 
 
 def test_a_rate_below_the_bound_converges_and_tells_no_story():

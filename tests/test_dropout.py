@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_rate_1_gives_zeros_not_nan(layer, rng):  # trap 13
     y = made(layer).forward(x, training=True)
     assert not y.any()
     assert not layer.backward(np.ones_like(y)).any()
+
+
+def test_rate_zero_leaves_nothing_out_whatever_the_dice():
+    layer = Dropout(0.0)
+    layer.build((4,))
+    layer.rng = SimpleNamespace(random=lambda shape, dtype: np.zeros(shape, dtype))
+    np.testing.assert_array_equal(layer.forward(np.ones((3, 4), "float32"), training=True), np.ones((3, 4)))
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0])

@@ -169,6 +169,22 @@ def test_snapshots_count_the_steps_of_a_cycle_as_training_does():
         assert len(ensemble) == more.get("cycles", 3)
 
 
+def test_a_cycle_without_the_last_batch_still_ends_at_its_lowest_rate():
+    seen = []
+
+    class Watch(dl.SGD):
+        def step(self, theta, grad):
+            theta = super().step(theta, grad)
+            seen.append(self.lr)
+            return theta
+
+    settings = {"cycles": 2, "epochs_per_cycle": 3, "batch_size": 20, "drop_last": True}
+    snapshot_ensemble(small_network(), LOSS, Watch(0.2), problem(LOSS), **settings)
+    assert len(seen) == 12
+    assert seen[0] == seen[6] == 0.2
+    assert seen == pytest.approx([0.1 * (1 + np.cos(np.pi * (s % 6) / 6)) for s in range(12)])
+
+
 def test_the_mean_network_has_the_mean_weights():
     networks = [small_network(seed=seed) for seed in range(3)]
     average = average_weights(networks)

@@ -188,6 +188,14 @@ def test_lsuv_gives_every_layer_unit_variance(lanes, rng):
             assert y.var(axis=(-2, -1)) == pytest.approx(np.ones(lanes or 1) if lanes else 1.0, abs=0.1)
 
 
+def test_lsuv_starts_from_a_rotation(rng):
+    network = dl.Network([dl.Dense(4), dl.ReLU(), dl.Dense(3)], (5,), dtype="float64")
+    lsuv(network, rng.normal(size=(100, 5)))
+    for layer in (network.layers[0], network.layers[2]):
+        gram = layer.W.T @ layer.W
+        np.testing.assert_allclose(gram / gram[0, 0], np.eye(layer.units), atol=1e-12)
+
+
 def test_lsuv_does_not_loop_over_a_dead_layer(rng):
     network = dl.Network([dl.Dense(4)], input_shape=(3,))
     lsuv(network, np.zeros((10, 3)))

@@ -127,6 +127,13 @@ def test_gelu_is_exact_not_the_tanh_approximation():
     np.testing.assert_allclose(y, [[0.8413447460685429, 3 * 0.9986501019683699]], rtol=1e-14)  # x Φ(x)
 
 
+def test_leaky_relu_has_its_slope_at_zero():
+    layer = dl.LeakyReLU(0.25)
+    layer.build((3,))
+    layer.forward(np.float32([[-1, 0, 1]]))
+    np.testing.assert_array_equal(layer.backward(np.float32([[1, 1, 1]])), [[0.25, 0.25, 1]])
+
+
 def test_dense_agrees_with_a_calculation_by_hand():
     layer = dl.Dense(2)
     assert layer.build((3,), dtype="float64") == (2,)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +96,14 @@ def test_a_certain_right_answer_costs_nothing():
 
 def test_uniform_scores_cost_the_logarithm_of_the_classes():
     assert dl.SoftmaxCrossEntropy().forward(np.zeros((5, 7)), np.arange(5)) == pytest.approx(np.log(7))
+
+
+def test_a_draw_beyond_what_rounding_left_is_the_last_class():
+    loss = dl.SoftmaxCrossEntropy()
+    loss.forward(np.float32([[0.1, 0.2, 0.3]] * 20), np.zeros(20, int))
+    loss.p = np.nextafter(loss.p, np.float32(0))
+    highest = SimpleNamespace(uniform=lambda size: np.full(size, np.nextafter(1, 0)))
+    assert (loss.draw_score(highest).argmin(axis=1) == 2).all()
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

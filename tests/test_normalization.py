@@ -291,6 +291,14 @@ def test_group_norm_of_one_group_is_layer_norm_and_of_single_channels_instance_n
     np.testing.assert_allclose(each.forward(x), (x - mean) / np.sqrt(variance + 1e-5), rtol=1e-10)
 
 
+def test_group_norm_of_groups_far_apart_that_are_all_alike_is_exactly_beta():
+    layer = GroupNorm(2)
+    layer.build((6,))
+    layer.beta[...] = np.arange(6)
+    x = np.float32([[0.1] * 3 + [40000.3] * 3, [-7.7] * 3 + [1e9 / 3] * 3])
+    np.testing.assert_array_equal(layer.forward(x), np.tile(np.arange(6.0), (2, 1)))
+
+
 def test_weight_norm_agrees_with_pytorch():
     case = {name: np.array(value) for name, value in ORACLES["WeightNormDense"].items()}
     layer = WeightNormDense(2)
@@ -312,6 +320,12 @@ def test_weight_norm_starts_at_the_drawn_weights_in_every_lane():
     layer = network.layers[0]
     np.testing.assert_allclose(layer.g, np.linalg.norm(layer.v, axis=-2, keepdims=True), rtol=1e-6)
     assert not np.array_equal(layer.g[0], layer.g[1])
+
+
+def test_weight_norm_decays_its_directions_only():
+    layer = WeightNormDense(4)
+    layer.build((5,))
+    np.testing.assert_array_equal(layer.parameters.decay_mask, [1] * 20 + [0] * 8)
 
 
 # Memory.

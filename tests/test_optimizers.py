@@ -12,6 +12,7 @@ from concepts import OPTIMIZERS, named
 
 import dlcourse as dl
 from dlcourse.optimizers import SGDW, AdaDelta, AdaGrad, Adam, AdamW, AMSGrad, Nadam, Optimizer, RMSProp
+from dlcourse.optimizers.base import power
 from dlcourse.settings import SettingError
 
 ORACLE = json.loads((Path(__file__).parent / "oracles" / "optimizers.json").read_text())
@@ -178,6 +179,12 @@ def test_columns_are_lanes(row, rng):
     for lane in range(3):
         alone = walk(row.single(lane), start[lane].copy(), gradients[:, lane])
         np.testing.assert_array_equal(together[:, lane], alone)
+
+
+def test_a_power_of_a_column_is_pythons_power():
+    column = np.array([[0.9], [0.999], [0.7], [0.96]])
+    for t in range(1, 2000):
+        assert power(column, t).ravel().tolist() == [b**t for b in (0.9, 0.999, 0.7, 0.96)]
 
 
 @every_optimizer

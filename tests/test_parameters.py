@@ -44,6 +44,13 @@ def test_decay_mask_spares_the_biases():
     np.testing.assert_array_equal(mask, [1] * 35 + [0] * 7 + [1] * 21 + [0] * 3)
 
 
+def test_freezing_takes_weights_out_of_the_decay_mask():
+    network = small_network()
+    assert network.parameters.decay_mask.sum() == 56
+    network.freeze(0)
+    np.testing.assert_array_equal(network.parameters.decay_mask, [0] * 42 + [1] * 21 + [0] * 3)
+
+
 def test_a_network_without_parameters_has_an_empty_theta():
     parameters = dl.Network([dl.ReLU()], (3,)).parameters
     assert parameters.theta.shape == parameters.decay_mask.shape == (0,)

@@ -84,6 +84,13 @@ def test_freezing_a_residual_freezes_all_inside():
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_each_dropout_inside_throws_its_own_dice():
+    layer = Residual(Dropout(0.5), Dropout(0.5))
+    layer.build((200,))
+    layer.forward(np.ones((1, 200), "float32"), training=True)
+    assert not np.array_equal(layer.layers[0].gone, layer.layers[1].gone)
+
+
 def test_memory_inside_is_kept_and_released():
     network = build()
     network.reserve(4)

@@ -98,6 +98,17 @@ def test_what_is_frozen_stays_frozen(path):
     assert not again.layers[2].frozen
 
 
+def test_a_single_window_that_is_frozen_stays_frozen(path):
+    network = small_network()
+    network.parameters.freeze([network.layers[0].windows["b"]])
+    again = saved(network, path)
+    assert [window.frozen for window in again.parameters.windows] == [False, True, False, False]
+    before = again.parameters.theta.copy()
+    train(again, dl.SGD(0.1))
+    np.testing.assert_array_equal(again.parameters.theta[35:42], before[35:42])
+    assert not np.array_equal(again.parameters.theta[:35], before[:35])
+
+
 def by_hand(network, optimizer, steps):
     x, y = DATA
     for _ in range(steps):
@@ -155,6 +166,16 @@ def test_schedules_go_on_and_remember_what_they_saw(schedule, path):
     same(straight, again)
     np.testing.assert_array_equal(whole.learning_rate[18:], second.learning_rate)
     assert len(set(whole.learning_rate.tolist())) > 1
+
+
+def test_a_rate_that_was_cut_comes_back_cut(path):
+    network = small_network()
+    optimizer = dl.Momentum(schedules.ReduceOnPlateau(0.3, factor=0.5, patience=0, threshold=1.0))  # never content
+    train(network, optimizer, 3)
+    assert optimizer.learning_rate(0) == 0.3 / 4
+    resumed = load_optimizer(path, saved(network, path, optimizer))
+    assert resumed.learning_rate(0) == 0.3 / 4
+    assert resumed.learning_rate.best == optimizer.learning_rate.best
 
 
 @pytest.mark.parametrize("lanes", [None, 2])
@@ -225,6 +246,14 @@ def test_any_name_and_kind_of_path_will_do(tmp_path, suffix):
     path = str(tmp_path / f"net{suffix}")
     same(small_network(), saved(small_network(), path))
     assert os.listdir(tmp_path) == [f"net{suffix}"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_column_keeps_its_dtype(dtype, path):
+    network, optimizer = small_network(lanes=2), dl.SGD(np.array([[0.1], [0.2]], dtype))
+    again = load_optimizer(path, saved(network, path, optimizer))
+    np.testing.assert_array_equal(again.learning_rate, optimizer.learning_rate)
+    assert again.learning_rate.dtype == optimizer.learning_rate.dtype
 
 
 def test_the_file_is_numpys_and_holds_no_pickle(path):
@@ -433,6 +462,16 @@ def test_a_memory_that_is_not_right_is_refused_in_words(kind, path):
         load_optimizer(path, dl.Network.load(path))
     assert str(path) in str(refused.value)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["__dict__", "__doc__", "__module__"])
+def test_what_python_keeps_in_an_object_is_no_memory(name, path):
+    network, optimizer = small_network(), dl.Momentum(0.1)
+    train(network, optimizer)
+    network.save(path, optimizer)
+    changed(path, set_in("optimizer", "memory", name, value={"kind": "dict", "items": {}}))
+    with pytest.raises(SettingError, match=f"{name} is no memory"):
+        load_optimizer(path, dl.Network.load(path))
 
 
 def test_an_optimizer_of_another_network_is_refused(path):

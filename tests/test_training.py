@@ -9,6 +9,8 @@ import pytest
 from concepts import ACTIVATIONS, LOSSES, OPTIMIZERS, named, problem, small_network
 
 import dlcourse as dl
+from dlcourse.layers import Dropout
+from dlcourse.schedules import ReduceOnPlateau
 from dlcourse.settings import SettingError
 from dlcourse.training import evaluate, prepare
 
@@ -121,6 +123,17 @@ def test_fit_is_decided_by_its_seeds():
     assert not np.array_equal(theta, other)
 
 
+def test_the_seed_of_training_throws_the_dice_of_dropout():
+    def gone(seed):
+        layer = Dropout(0.5)
+        network = dl.Network([dl.Dense(50), layer, dl.Dense(3)], (5,))
+        next(dl.training_steps(network, LOSS, dl.SGD(0.1), problem(LOSS), epochs=1, batch_size=45, seed=seed))
+        return layer.gone.copy()
+
+    np.testing.assert_array_equal(gone(1), gone(1))
+    assert not np.array_equal(gone(0), gone(1))
+
+
 def test_fit_twice_goes_on_from_where_it_was():
     arguments, settings = start(epochs=3)
     first, second = dl.fit(*arguments, **settings), dl.fit(*arguments, **settings)
@@ -136,6 +149,17 @@ def test_fit_shows_every_example_once_an_epoch():
         seen.extend(network.layers[0].x1[:, 0].tolist())
     assert sorted(seen[:45]) == sorted(seen[45:]) == list(range(45))
     assert seen[:45] != seen[45:]
+
+
+def test_every_epoch_has_noise_of_its_own():
+    draws = []
+
+    def augment(images, rng):
+        draws.append(rng.random())
+        return images
+
+    run(epochs=3, augment=augment)
+    assert len(set(draws)) == len(draws) == 18
 
 
 @pytest.mark.parametrize("lanes", [None, 2])
@@ -171,6 +195,20 @@ def test_history_without_right_and_wrong_has_no_accuracy():
 def test_history_keeps_the_rate_of_every_step():
     _, history = run(optimizer=dl.SGD(lambda step: 0.1 / (step + 1)))
     np.testing.assert_allclose(history.learning_rate, 0.1 / np.arange(1, 7))
+
+
+class Watching(ReduceOnPlateau):
+    def observe(self, metric):
+        self.seen = [*getattr(self, "seen", []), metric]
+
+
+def test_a_rate_that_observes_is_shown_the_loss_of_every_epoch():
+    rate = Watching(0.1)
+    _, history = run(optimizer=dl.SGD(rate), epochs=3, validation=problem(LOSS, 9, seed=1))
+    assert rate.seen == history.validation_loss.tolist()
+    rate = Watching(0.1)
+    _, history = run(optimizer=dl.SGD(rate), epochs=3)
+    assert rate.seen == history.train_loss.tolist()
 
 
 def test_drop_last_leaves_out_the_smaller_batch():
@@ -294,6 +332,15 @@ def test_evaluate_goes_through_the_data_in_parts(lanes):
     x, target = prepare(network, LOSS, problem(LOSS), "test")
     for part, whole in zip(evaluate(network, LOSS, x, target, rows=7), evaluate(network, LOSS, x, target), strict=True):
         np.testing.assert_allclose(part, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 8, 9])
+def test_evaluation_in_parts_sees_every_example(n):
+    network, (x, y) = small_network(), problem(LOSS, n)
+    target = LOSS.prepare(y, (3,), "float32")
+    value, accuracy = evaluate(network, LOSS, x, target, rows=4)
+    assert float(value) == pytest.approx(float(LOSS.forward(network.predict(x), y)))
+    assert float(accuracy) == pytest.approx(np.mean(network.predict(x).argmax(axis=1) == y))
 
 
 def test_memory_does_not_grow_over_repeated_fits():
