@@ -158,10 +158,10 @@ class Statistics(Job):
 
     def ours(self):
         network, loss, found = self.network, dl.SoftmaxCrossEntropy(), []
-        target = loss.prepare(self.data.y, (10,), "float32")
+        target, x = loss.prepare(self.data.y, (10,), "float32"), dl.training.laid_out(self.data.x)
         network.reserve(256)
         for batch in self.batches:
-            loss.compare(network.run(dl.training.gather(self.data.x, batch), training=True), target[batch])
+            loss.compare(network.run(dl.training.gather(x, batch), training=True), target[batch])
             dy = loss.backward()
             for layer in reversed(network.layers):
                 if isinstance(layer, dl.Tanh):

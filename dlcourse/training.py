@@ -17,6 +17,7 @@ from dlcourse.backend import Array, to_device, to_host, xp
 from dlcourse.clipping import clip_by_norm
 from dlcourse.divergence import bound, where_it_shows
 from dlcourse.history import Divergence, Epoch, History
+from dlcourse.layers.base import by_feature
 from dlcourse.losses import Loss
 from dlcourse.network import Network
 from dlcourse.optimizers import Optimizer
@@ -77,6 +78,7 @@ def training_steps(
     if batch_size > len(x):
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
+    x, target = laid_out(x), laid_out(target)
     parameters, steps, done = network.parameters, -(-end // batch_size), 0
     batches = [slice(start, min(start + batch_size, end)) for start in range(0, end, batch_size)]
     shares = np.array([b.stop - b.start for b in batches]) / end
@@ -133,11 +135,14 @@ def epochs_done(optimizer: Optimizer, theta: Array, steps: int) -> int:
     return optimizer.steps // steps
 
 
+def laid_out(data: Array) -> Array:
+    """The same numbers, in memory as the layers keep theirs."""
+    return np.asfortranarray(data) if by_feature(data.shape) else data
+
+
 def gather(data: Array, order: Array) -> Array:
-    """The examples in this order; (n, features) feature by feature in memory, as the layers keep their arrays."""
-    if data.ndim == 2 and xp.backend_name == "numpy":
-        return data.T.take(order, axis=1).T
-    return data.take(order, axis=0)
+    """The examples in this order, in memory as `data` lies."""
+    return data.T.take(order, axis=-1).T if data.flags.f_contiguous else data.take(order, axis=0)
 
 
 @suggest_names

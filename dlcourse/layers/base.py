@@ -157,7 +157,12 @@ class Layer:
 
 def kept(lanes: Shape, shape: Shape, dtype: Any, fill: int) -> Array:
     """An array to write into again and again. (rows, features) lies feature by feature, images as written."""
-    if len(shape) != 2 or shape[1] >= WIDE or xp.backend_name != "numpy":  # CuPy's products want rows and would copy
+    if not by_feature(shape):
         return xp.full((*lanes, *shape), fill, dtype)
     rows, features = shape
     return xp.full((*lanes, features, rows), fill, dtype).swapaxes(-1, -2)
+
+
+def by_feature(shape: Shape) -> bool:
+    """Does a batch of this shape lie feature by feature? CuPy's products want rows and would copy it back."""
+    return len(shape) == 2 and shape[1] < WIDE and xp.backend_name == "numpy"

@@ -106,7 +106,8 @@ class BatchNorm(Normalization):
         else:
             self.centred, variance = rows - self.running_mean, self.running_var
         self.inverse = 1 / xp.sqrt(variance + self.eps)
-        y = xp.multiply(self.centred, self.gamma * self.inverse, out=as_rows(self.keep.y, self.input_shape))
+        self.scale = self.gamma * self.inverse
+        y = xp.multiply(self.centred, self.scale, out=as_rows(self.keep.y, self.input_shape))
         y += self.beta
         return as_images(y, self.input_shape)
 
@@ -116,15 +117,15 @@ class BatchNorm(Normalization):
         if n == 1:
             rule = "hold 2 values or more for each channel in training: one alone has no variance"
             refuse("BatchNorm.x", rule, x.shape, "Take a larger batch; drop_last=True leaves a small last one out.")
-        found = xp.empty((*x.shape[:-2], 2, x.shape[-1]), x.dtype)  # μ above σ², as in self.running
         centred = xp.subtract(x, first, out=as_rows(self.keep.x_centred, self.input_shape))
         shift = mean @ centred
         centred -= shift
         variance = mean @ (centred * centred)
+        found = xp.empty((*x.shape[:-2], 2, x.shape[-1]), x.dtype)  # μ above σ², as in self.running
         xp.add(first, shift, out=found[..., :1, :])
         xp.multiply(variance, n / (n - 1), out=found[..., 1:, :])
-        old, new = per_lane(self.decay, 2, x.dtype), per_lane(1 - self.decay, 2, x.dtype)
-        xp.copyto(self.running, old * self.running + new * found, where=xp.isfinite(found[..., 1:, :]))
+        moved = self.running + per_lane(1 - self.decay, 2, x.dtype) * (found - self.running)
+        xp.copyto(self.running, moved, where=xp.isfinite(found[..., 1:, :]))
         return centred, variance
 
     @property
@@ -134,16 +135,16 @@ class BatchNorm(Normalization):
 
     def backward(self, dy: Array) -> Array:
         dy, out = as_rows(dy, self.input_shape), as_rows(self.keep.dx, self.input_shape)
-        over_rows, scale, n = total(dy), self.gamma * self.inverse, dy.shape[-2]
+        over_rows, n = total(dy), dy.shape[-2]
         xp.multiply(over_rows @ xp.multiply(dy, self.centred, out=out), self.inverse, out=self.dgamma)
         xp.matmul(over_rows, dy, out=self.dbeta)
         if self.from_batch:
             dx = xp.multiply(self.centred, self.inverse * self.dgamma / n, out=out)  # x_hat mean(dy x_hat)
             dx += self.dbeta / n
             dx = xp.subtract(dy, dx, out=out)
-            dx *= scale
+            dx *= self.scale
         else:
-            dx = xp.multiply(dy, scale, out=out)
+            dx = xp.multiply(dy, self.scale, out=out)
         return as_images(dx, self.input_shape)
 
 
