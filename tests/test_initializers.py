@@ -213,3 +213,29 @@ def test_variance_through_fifty_layers(rng):
     assert 1e-17 < ends["xavier"] < 1e-13
     assert 0.05 < ends["msra"] < 20
     assert ends["small"] < 1e-60
+
+
+def test_the_old_heuristic_keeps_a_third_of_the_variance(rng):
+    """U[−1/√n, 1/√n] has variance 1/(3n): every layer divides the signal's by three (Glorot & Bengio 2010)."""
+    x, n = rng.normal(size=(400, 600)), 600
+    for layer in range(1, 6):
+        x = x @ dl.Uniform(-(n**-0.5), n**-0.5)((n, n), rng)
+        assert x.var() * 3**layer == pytest.approx(1, rel=0.05)
+
+
+def test_thirty_orthogonal_layers_keep_every_direction(rng):
+    """All singular values of their product are 1; those of thirty Gaussian ones are worlds apart (Saxe et al. 2013)."""
+
+    def singular_values(init):
+        layers = [dl.Dense(64, weight_init=init) for _ in range(30)]
+        network = dl.Network(layers, (64,), dtype="float64")
+        directions = np.eye(64)
+        forward = network.forward(directions, training=True)
+        np.testing.assert_allclose(network.backward(directions), forward.T, atol=1e-12)  # so do gradients, on their way
+        return np.linalg.svd(forward, compute_uv=False)
+
+    np.testing.assert_allclose(singular_values(dl.Orthogonal()), 1, rtol=1e-12)
+    gaussian = singular_values(dl.Xavier(distribution="normal"))
+    assert gaussian[0] > 1
+    assert np.median(gaussian) < 1e-3
+    assert gaussian[-1] < 1e-12

@@ -72,6 +72,8 @@ def test_setting_error_is_a_value_error_and_a_type_error():
     [
         (lambda: dl.Momentum(momentun=0.9), "must be a setting that exists; got momentun=0.9. Did you mean momentum?"),
         (lambda: dl.SGD(lr=0.1), "SGD.lr must be a setting that exists; got lr=0.1. There are: learning_rate."),
+        (lambda: dl.optimizers.RMSProp(centered=True), "RMSProp.centered must be a setting that exists"),  # s − m² < 0?
+        (lambda: dl.optimizers.RMSProp(eps_inside=True), "RMSProp.eps_inside must be a setting that exists"),
         (lambda: dl.Dense(3, weights_init=dl.Xavier()), "Dense.weights_init must be a setting that exists"),
         (lambda: dl.Xavier(distrbution="normal"), "Did you mean distribution? There are: fan, distribution."),
         (lambda: dl.SoftmaxCrossEntropy(labelsmoothing=0.1), "Did you mean label_smoothing?"),

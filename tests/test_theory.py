@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+import dlcourse as dl
 from dlcourse import theory
 
 
@@ -54,11 +55,9 @@ def test_rate_where_the_roots_are_complex_is_the_root_of_the_momentum():
 
 
 def grows(rule, alpha, mu, curvature=3.0, steps=20_000):
-    w, v = 1.0, 0.0
+    optimizer, w = rule(alpha, momentum=mu), 1.0
     for _ in range(steps):
-        g = curvature * (w + mu * v if rule == "nesterov" else w)
-        v = mu * v - alpha * g
-        w += v
+        w = optimizer.step(w, curvature * w)
         if abs(w) > 1e3:
             return True
     assert abs(w) < 1e-3
@@ -66,10 +65,11 @@ def grows(rule, alpha, mu, curvature=3.0, steps=20_000):
 
 
 @pytest.mark.parametrize("mu", [0.0, 0.5, 0.9])
-@pytest.mark.parametrize("rule", ["momentum", "nesterov"])
+@pytest.mark.parametrize("rule", [dl.Momentum, dl.Nesterov])
 def test_stability_flips_at_the_limit(rule, mu):
-    limit = theory.nesterov_stability_limit if rule == "nesterov" else theory.stability_limit
-    factor = theory.nesterov_error_factor if rule == "nesterov" else theory.error_factor
+    plain = rule is dl.Momentum
+    limit = theory.stability_limit if plain else theory.nesterov_stability_limit
+    factor = theory.error_factor if plain else theory.nesterov_error_factor
     alpha = limit(mu, curvature=3.0)
     assert not grows(rule, 0.999 * alpha, mu)
     assert grows(rule, 1.001 * alpha, mu)

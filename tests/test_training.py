@@ -228,6 +228,25 @@ def test_training_lowers_the_loss():
     assert history.train_accuracy[-1] > 0.95
 
 
+def test_a_deep_linear_network_learns_each_mode_along_its_sigmoid():
+    """Saxe, McClelland & Ganguli 2013: mode s of two linear layers grows as s e²ˢᵗ / (e²ˢᵗ − 1 + s/u₀).
+
+    White inputs, both layers aligned with the modes and alike in size; then no mode sees another.
+    """
+    rng, s, u0 = np.random.default_rng(0), np.array([3.0, 1.5, 0.5]), 1e-3
+    V, R, U = (np.linalg.qr(rng.normal(size=(n, 3)))[0] for n in (5, 4, 3))  # inputs, hidden units, outputs
+    x = np.sqrt(5) * np.concatenate([np.eye(5), -np.eye(5)])
+    network = dl.Network([dl.Dense(4), dl.Dense(3)], (5,), dtype="float64")
+    first, second = network.layers
+    first.W[...], second.W[...] = np.sqrt(u0) * V @ R.T, np.sqrt(u0) * R @ U.T
+    rate, loss, data = 0.003, dl.MeanSquaredError(), (x, x @ (V * s) @ U.T)
+    for step in dl.training_steps(network, loss, dl.SGD(rate), data, epochs=4000, batch_size=10):
+        t = (step.number + 1) * rate * 2 / 3  # the loss is a mean over three outputs
+        expected = s * np.exp(2 * s * t) / (np.exp(2 * s * t) - 1 + s / u0)
+        np.testing.assert_allclose(V.T @ first.W @ second.W @ U, np.diag(expected), atol=0.02)
+    assert expected.min() > 0.4  # the slowest has been on its way
+
+
 def test_divergence_is_reported_in_words_and_without_warnings():
     loss = dl.MeanSquaredError()
     data, settings = problem(loss), {"epochs": 5, "batch_size": 8}
