@@ -11,6 +11,10 @@ import dlcourse as dl
 from dlcourse.backend import why_no_gpu
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every-control", action="store_true", help="browser: move every control of every lab, not one")
+
+
 @pytest.fixture(autouse=True)
 def numpy_backend(monkeypatch):
     monkeypatch.delenv("DLCOURSE_BACKEND", raising=False)

@@ -169,8 +169,8 @@ class Lab:
         rows = [self.box(list(self.widgets.values()), "dlcourse-controls"), self.screen, *self.make_buttons()]
         page = LabBox(rows)
         page.add_class("dlcourse-lab")
-        self.page = page
-        self.finish_job(self.present())
+        self.page, self.standing = page, self.present()
+        self.finish_job(self.standing)
         return page
 
     def box(self, children: list[Any], name: str) -> ipywidgets.HBox:
@@ -199,10 +199,15 @@ class Lab:
         return {name: self.controls[name].setting(widget.value) for name, widget in self.widgets.items()}
 
     def on_change(self, _: Any) -> None:
+        if self.present() == self.standing:
+            return  # the browser rounds: 0.9000000000000001 is the 0.9 that it was
+        self.standing = self.present()
         settled = time.monotonic() - self.changed > PAUSE
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
-            self.ghost, self.ghost_scene = self.shown, None  # shown after the new picture: that is urgent
+            self.ghost, self.ghost_scene = self.shown, self.painter.scenery
+            if self.haunted and self.shown:
+                self.screen.leave()
         self.ask()
 
     def on_play(self, _: Any) -> None:
@@ -224,24 +229,17 @@ class Lab:
         self.show_ghost()
 
     def renew_ghost(self) -> None:
-        """Show a new ghost, or the same one on axes that have grown."""
+        """Show the same ghost on axes that have grown."""
         if self.ghost is not None and self.ghost_scene is not self.painter.scenery:
             self.show_ghost()
 
     def show_ghost(self) -> None:
         """Send the earlier run, drawn on the present axes, to stand behind the present one."""
-        if not self.haunted or self.ghost is None:
-            self.screen.ghost = b""
-            return
-        state = self.ghost[0]
-        pixels = self.pixels(state).copy()
-        for ax in self.painter.figure.axes:
-            box = ax.get_tightbbox() if ax.get_gid() == "no-ghost" else None
-            if box:  # around a picture, say: two on top of each other are none
-                (x0, y0), (x1, y1) = (box.padded(3).get_points()).clip(0, pixels.shape[1::-1]).astype(int)
-                pixels[len(pixels) - y1 : len(pixels) - y0, x0:x1] = 255
-        self.screen.ghost = encode(pixels)
-        self.ghost_scene = self.painter.scenery
+        if self.ghost is None or not self.haunted:
+            self.screen.haunt(b"")
+        else:
+            self.screen.haunt(encode(self.pixels(self.ghost[0])))
+            self.ghost_scene = self.painter.scenery
 
     def show_code(self) -> None:
         lines = html.escape(self.code(**self.present())) if self.code_button.value else ""
@@ -300,6 +298,7 @@ class Lab:
         """On the screen with it."""
         frame = self.frame(state, settings)
         self.shown, self.page.frame = (state, frame), frame
+        self.screen.bare = self.painter.bare
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
         if self.pin_button.value and self.ghost is None:
             self.on_pin({"new": True})

@@ -37,6 +37,7 @@ class Painter:
         self.scenery: Any = None  # the picture without the moving artists
         self.known: set[Artist] = set()
         self.axes: list[Axes] = []
+        self.bare: list[list[float]] = []  # axes with the gid "no-ghost": two pictures on top of each other are none
 
     def pixels(self, draw: Callable[[], None]) -> np.ndarray:
         """The picture after draw(), as (height, width, 4) bytes; a view that the next frame overwrites."""
@@ -70,6 +71,7 @@ class Painter:
         self.moving = with_cover(leaves(self.figure), moving)
         for artist in self.known:
             artist.set_animated(artist in self.moving)
+        self.bare = [share_of(ax) for ax in self.figure.axes if ax.get_gid() == "no-ghost"]
         self.draw_all()
         self.scenery = self.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
 
@@ -95,6 +97,14 @@ class Painter:
         return any(a.stale and a not in self.moving for a in now) or any(
             part.stale for ax in self.figure.axes for part in (ax.xaxis, ax.yaxis, ax.patch)
         )
+
+
+def share_of(ax: Axes) -> list[float]:
+    """Where axes and their labels are: [left, top, right, bottom] in shares of the figure, from the top left."""
+    room = ax.get_tightbbox()
+    assert room and ax.figure
+    (x0, y0), (x1, y1) = ax.figure.transFigure.inverted().transform(room.padded(3).get_points()).clip(0, 1)
+    return [round(float(share), 4) for share in (x0, 1 - y1, x1, 1 - y0)]
 
 
 def labels_are_cut(figure: Figure) -> bool:

@@ -55,7 +55,7 @@ function render({ model, el }) {
   const said = make(el, "p", { class: "dlcourse-said", role: "status" });
   const pinned = make(el, "p", { class: "dlcourse-pinned" });
   const problem = make(el, "pre", { role: "alert" });
-  let image = null, ghost = null, loading = false, newestGhost = 0, saying = 0;
+  let image = null, ghost = null, staying = 0, loading = false, newestGhost = 0, saying = 0;
 
   // As in the kernel: the picture on its way is shown, then the newest is taken and those between are forgotten.
   async function show() {
@@ -80,23 +80,33 @@ function render({ model, el }) {
     next.dataset.settings = settings;
     clearTimeout(saying);
     if (said.textContent !== words) saying = setTimeout(() => (said.textContent = words), image ? QUIET : 0);
-    if (image) image.replaceWith(next); else stage.prepend(next);
-    image = next;
+    const left = model.get("left");
+    if (image && left && left !== staying) become(image); // the reader changes something: what was there stays behind
+    if (image && image !== ghost) image.replaceWith(next); else stage.prepend(next);
+    [image, staying] = [next, left];
     if (finding.textContent !== words) finding.textContent = words;
+  }
+
+  // The ghost lies over the picture, but not where `bare` says: one outline around all, and in it one around each hole.
+  function become(next) {
+    if (ghost) ghost.remove();
+    ghost = next;
+    if (!next) return;
+    next.alt = "";
+    next.className = "dlcourse-ghost";
+    delete next.dataset.settings;
+    const around = ([x0, y0, x1, y1]) =>
+      [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0], [0, 0]].map(([x, y]) => `${100 * x}% ${100 * y}%`).join();
+    next.style.clipPath = `polygon(evenodd, ${[[0, 0, 1, 1], ...model.get("bare")].map(around)})`;
+    stage.append(next);
   }
 
   async function haunt() {
     const bytes = model.get("ghost");
     const number = ++newestGhost;
+    if (!bytes.byteLength && model.get("left")) return; // it stays, or is about to
     const next = bytes.byteLength ? await loaded(bytes) : null;
-    if (number !== newestGhost) return;
-    if (next) {
-      next.alt = "";
-      next.className = "dlcourse-ghost";
-    }
-    if (ghost) ghost.remove();
-    if (next) stage.append(next);
-    ghost = next;
+    if (number === newestGhost) become(next);
   }
 
   function words() {
@@ -108,7 +118,7 @@ function render({ model, el }) {
   }
 
   model.on("change:frame", show);
-  model.on("change:ghost", haunt);
+  model.on("change:ghost change:left", haunt);
   model.on("change:pinned change:problem", words);
   show();
   haunt();
