@@ -136,14 +136,22 @@ def interact(job: Any, contours: bool = False) -> None:
     ipywidgets.interact(show, position=ipywidgets.IntSlider(START, 0, POSITIONS - 1))
 
 
-class ImageScreen(ipywidgets.Image):
+class NoGhost:
+    def leave(self) -> None:
+        pass
+
+    def haunt(self, png: bytes) -> None:
+        pass
+
+
+class ImageScreen(NoGhost, ipywidgets.Image):
     """In place of the Screen: the image of ipywidgets, which has neither alt text nor words."""
 
     def show(self, png: bytes, *words: Any) -> None:
         self.value = png
 
 
-class HTMLScreen(ipywidgets.HTML):
+class HTMLScreen(NoGhost, ipywidgets.HTML):
     """In place of the Screen: an <img> in a piece of HTML."""
 
     def show(self, png: bytes, alt: str, *words: Any) -> None:

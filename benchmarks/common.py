@@ -1,4 +1,4 @@
-"""What the benchmarks share: one thread, candidates in turn, medians, and where the figures were taken."""
+"""What the benchmarks share: one core, candidates in turn, medians, and where the figures were taken."""
 
 import gc
 import os
@@ -6,14 +6,26 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 os.environ.update(THREADS)  # before NumPy is imported: a slider's products are too small to be shared out
 
 
-def in_turn(candidates: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
-    """Median milliseconds of each, run A B C A B C … so that a drift of the machine hits all alike."""
+def one_core() -> None:
+    """Some libraries listen to no other word about threads."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def in_turn(
+    candidates: dict[str, Callable[[], object]], rounds: int = 15, seconds: float = float("inf")
+) -> dict[str, float]:
+    """Median milliseconds of each, run A B C A B C … so that a drift of the machine hits all alike.
+
+    One that has had its `seconds`, and three rounds, sits out the rest.
+    """
     taken: dict[str, list[float]] = {name: [] for name in candidates}
     for job in candidates.values():
         job()
@@ -22,6 +34,8 @@ def in_turn(candidates: dict[str, Callable[[], object]], rounds: int = 15) -> di
     gc.disable()
     for _ in range(rounds):
         for name, job in candidates.items():
+            if len(taken[name]) >= 3 and sum(taken[name]) > 1e3 * seconds:
+                continue
             start = time.perf_counter()
             job()
             taken[name].append((time.perf_counter() - start) * 1e3)
@@ -33,6 +47,19 @@ def report(title: str, medians: dict[str, float], ours: str) -> None:
     print(f"\n{title}")
     for name, ms in sorted(medians.items(), key=lambda pair: pair[1]):
         print(f"  {name:<44}{ms:10.2f} ms   {ms / medians[ours]:6.2f} × {ours}")
+
+
+def heading(title: str, *packages: str) -> None:
+    """The first lines of a report: what, when, and on what."""
+    print(f"# {title}\n\n{date.today()}: {machine(*packages)}", flush=True)
+
+
+def table(title: str, medians: dict[str, float], ours: str, notes: dict[str, str] | None = None) -> None:
+    """The fastest first."""
+    notes = notes or {}
+    print(f"\n## {title}\n\n| | ms | × {ours} | {'losses' if notes else ''} |\n|---|--:|--:|---|")
+    for name, ms in sorted(medians.items(), key=lambda pair: pair[1]):
+        print(f"| {name} | {ms:.2f} | {ms / medians[ours]:.2f} | {notes.get(name, '')} |", flush=True)
 
 
 def machine(*packages: str) -> str:
