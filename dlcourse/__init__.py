@@ -69,17 +69,20 @@ __all__ = [
     "HorizontalFlip", "InverseTimeDecay", "Lab", "LayerNorm", "LeakyReLU", "LinearCosineDecay", "MaxNorm",
     "MaxPool2D", "MeanSquaredError", "Momentum", "Nadam", "NaturalExponentialDecay", "Nesterov", "Network",
     "NoisyLinearCosineDecay", "OneCycle", "Orthogonal", "PiecewiseConstantDecay", "PolynomialDecay",
-    "PositiveUnitball", "RMSProp", "RandomCrop", "RandomRotation", "RandomZoom", "ReLU", "ReduceOnPlateau",
+    "PositiveUnitball", "RMSProp", "RandomCrop", "RandomRotation", "RandomZoom", "ReLU", "ReduceOnPlateau", "Report",
     "Residual", "SettingError", "Sigmoid", "SoftmaxCrossEntropy", "Sparse", "Tanh", "TruncatedGaussian",
     "Uniform", "UnitNorm", "Warmup", "WeightNormDense", "Xavier", "Zeros", "activation_statistics",
-    "average_weights", "check_gradient", "clip_by_norm", "clip_by_value", "datasets", "fans", "fit", "judge",
-    "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path", "plots",
-    "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host", "train_members",
+    "average_weights", "check", "check_gradient", "checks", "clip_by_norm", "clip_by_value", "datasets", "fans",
+    "fit", "judge", "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path",
+    "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host", "train_members",
     "training_steps", "use", "using",
 ]  # fmt: skip
 
 # Names that bring matplotlib, scikit-learn or ipywidgets along are fetched when first asked for.
-_LAZY = {"Lab": "dlcourse.labs", "labs": "", "plots": "", "datasets": "", "surfaces": "", "theory": ""}
+_LAZY = {
+    "Lab": "dlcourse.labs", "Report": "dlcourse.checks", "check": "dlcourse.checks",
+    "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> _Any:

@@ -103,12 +103,12 @@ def _deliver_file(folder: Path, name: str, content: bytes, version: str, manifes
     path, new = folder / name, _digest(content)
     present = _digest_of(path)
     if present is None:
-        _write(path, content)
+        write_whole(path, content)
         done.added.append(name)
     elif present == new:
         pass
     elif manifest.delivered(name, present):
-        _write(path, content)
+        write_whole(path, content)
         done.replaced.append(name)
     elif manifest.latest(name) == new:
         done.kept.append(name)
@@ -125,7 +125,7 @@ def _put_beside(folder: Path, name: str, content: bytes, version: str, manifest:
         present = _digest_of(folder / beside)
         if present in (None, _digest(content)) or manifest.delivered(beside, present):
             break
-    _write(folder / beside, content)
+    write_whole(folder / beside, content)
     manifest.record(beside, _digest(content))
     return beside
 
@@ -158,7 +158,7 @@ class Manifest:
         self.files[name] = [*earlier, digest]
 
     def save(self) -> None:
-        _write(self.path, json.dumps({"files": self.files}, indent=1).encode())
+        write_whole(self.path, json.dumps({"files": self.files}, indent=1).encode())
 
 
 def _refuse_sources(folder: Path, root: Path) -> None:
@@ -172,7 +172,7 @@ def _refuse_sources(folder: Path, root: Path) -> None:
         )
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """All or nothing: a crash leaves the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -42,8 +42,9 @@ HOMES = {
     "source": "show_source",
     "surfaces": "newton_path",
     "labs": "Lab",
+    "checks": "Report check",
 }
-MODULES = ["datasets", "labs", "plots", "surfaces", "theory"]
+MODULES = ["checks", "datasets", "labs", "plots", "surfaces", "theory"]
 PUBLIC = [name for names in HOMES.values() for name in names.split()] + MODULES
 
 

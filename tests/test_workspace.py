@@ -181,8 +181,8 @@ def test_power_cut_in_the_middle_is_finished_by_the_next_run(course, folder):
     """Between two files, without so much as a `finally`."""
     dies = (
         "import os, sys; from pathlib import Path; from dlcourse import workspace\n"
-        "write = workspace._write\n"
-        "workspace._write = lambda path, content: (write(path, content), os._exit(9))\n"
+        "write = workspace.write_whole\n"
+        "workspace.write_whole = lambda path, content: (write(path, content), os._exit(9))\n"
         "workspace.update(Path(sys.argv[1]), Path(sys.argv[2]), '1')"
     )
     assert subprocess.run([sys.executable, "-c", dies, folder, course]).returncode == 9

@@ -1,0 +1,92 @@
+"""What an exercise is: one entry of a table, from which feedback, grades and the test of the check itself are made.
+
+    momentum_step = Exercise(
+        name="momentum_step", chapter="02_momentum", notebook="momentum", title="One step of momentum",
+        returns=("theta", "velocity"),
+        draw=lambda rng: [...],                     fresh inputs: a list of calls, each a tuple of plain data
+        reference=lambda theta, velocity, ...: ..., the right answer
+        properties={"sentence": test, ...},         what must hold besides; test(given, got), given.theta and so on
+        mistakes={"sentence": function, ...},       wrong answers that people give, each with the words that explain it
+        variants=(function, ...),                   other right answers
+        hints=("...", "...", "..."),
+    )
+
+A learner's worker is sent the calls alone. `judge` (judge.py) takes them and the answers and knows the rest.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+Draw = Callable[[np.random.Generator], Sequence[tuple]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """A function to write. `draw`, `reference` and what follows stay with us; `signature` and `title` are public."""
+
+    name: str
+    chapter: str
+    notebook: str
+    title: str
+    draw: Draw
+    reference: Callable[..., Any]
+    mistakes: Mapping[str, Callable[..., Any]]
+    hints: Sequence[str]
+    returns: Sequence[str] = ()  # the names of its outputs, if there are several
+    properties: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
+    across: Mapping[str, Callable[..., bool]] = field(default_factory=dict)  # tests of all calls and answers together
+    measure: Callable[..., dict[str, float]] | None = None  # of an answer left to chance: what is compared instead
+    tolerance: float = 1e-5
+    points: int = 2
+    variants: Sequence[Callable[..., Any]] = ()
+
+    @property
+    def signature(self) -> str:
+        return f"{self.name}({', '.join(self.parameters)})"
+
+    @property
+    def parameters(self) -> list[str]:
+        return list(inspect.signature(self.reference).parameters)
+
+    def calls(self, rng: np.random.Generator) -> list[tuple]:
+        return list(self.draw(rng))
+
+    def given(self, call: tuple) -> SimpleNamespace:
+        """The arguments of a call, by name."""
+        return SimpleNamespace(**dict(zip(self.parameters, call, strict=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A claim to judge by looking. The ticket decides the data; the answer is (ticket, letter)."""
+
+    name: str
+    chapter: str
+    notebook: str
+    title: str
+    ask: str
+    look: Callable[[np.random.Generator, list[str]], Any]  # (rng, kinds in the order A, B, …) -> what is drawn
+    draw: Callable[[Any, Any], str]  # (figure, data) -> the finding in words, for those who cannot see it
+    right: str  # the kind that is asked for
+    kinds: Mapping[str, str]  # every kind, and why one could have thought (or knows) it was this one
+    hints: Sequence[str]
+    points: int = 1
+
+    @property
+    def letters(self) -> str:
+        return "ABCDEFGH"[: len(self.kinds)]
+
+    def order(self, ticket: int) -> list[str]:
+        """Which kind stands at A, B, …"""
+        return list(np.random.default_rng([ticket, 1]).permutation(list(self.kinds)))
+
+    def data(self, ticket: int) -> Any:
+        return self.look(np.random.default_rng([ticket, 2]), self.order(ticket))
+
+    def answer(self, ticket: int) -> str:
+        return self.letters[self.order(ticket).index(self.right)]

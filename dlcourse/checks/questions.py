@@ -1,0 +1,93 @@
+"""Questions answered by looking. The ticket decides what there is to see, so an answer cannot be passed on."""
+
+import secrets
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dlcourse.checks.exercise import Question
+from dlcourse.checks.report import Finding, Report
+from dlcourse.settings import unknown_name
+
+_spent: dict[tuple[str, int], str] = {}  # tickets of this session that were answered, and with which letter
+
+
+def question(name: str, ticket: int | None = None) -> "Asked":
+    """Ask the question `name` about data of your own; without a ticket, about new ones.
+
+    Answer with `dl.check(name, (ticket, letter))`. Raises SettingError for a name that is no question.
+    """
+    from dlcourse.checks.tables import exercises
+
+    known = {key: entry for key, entry in exercises().items() if isinstance(entry, Question)}
+    if name not in known:
+        unknown_name(f"question.{name}", name, known)
+    return Asked(known[name], secrets.choice(range(1000, 1_000_000)) if ticket is None else int(ticket))
+
+
+class Asked:
+    """A question on show: what is asked, the picture with its words, the number of the ticket."""
+
+    def __init__(self, question: Question, ticket: int):
+        self.question, self.ticket = question, ticket
+
+    @cached_property
+    def still(self) -> Any:
+        from dlcourse.plots import Still, new_figure, styled  # matplotlib only when there is something to see
+
+        with styled():
+            figure = new_figure()
+            return Still(figure, self.question.draw(figure, self.question.data(self.ticket)))
+
+    def __repr__(self) -> str:
+        return f"Ticket {self.ticket}. {self.question.ask}\n{self.still.alt}"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        data, facts = self.still._repr_mimebundle_()
+        png, alt = data["image/png"], self.still.alt.replace('"', "&quot;")
+        picture = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
+        page = f"<p><strong>Ticket {self.ticket}.</strong> {self.question.ask}</p>{picture}"
+        return {"text/plain": repr(self), "text/html": page}, facts
+
+
+def judge_question(question: Question, answer: Any) -> Report:
+    """Right or wrong for this ticket. A wrong letter is told what it stands for."""
+    ticket, letter, problem = read(question, answer)
+    if problem:
+        return verdict(question, Finding(False, "it is a pair, (ticket, letter)", problem))
+    if letter == question.answer(ticket):
+        return verdict(question, Finding(True, f"ticket {ticket}: {letter} it is. {question.kinds[question.right]}"))
+    kind = question.order(ticket)[question.letters.index(letter)]
+    return verdict(question, Finding(False, f"ticket {ticket}: it is not {letter}"), question.kinds[kind])
+
+
+def spend(question: Question, answer: Any) -> Report:
+    """As judge_question, but a ticket takes one answer in a session: guessing through the letters is no looking."""
+    ticket, letter, problem = read(question, answer)
+    if not problem and _spent.setdefault((question.name, ticket), letter) != letter:
+        before = _spent[question.name, ticket]
+        words = f"This one was answered with {before}. Run the cell of the question again for a new ticket."
+        return verdict(question, Finding(False, f"ticket {ticket} is a new one", words))
+    return judge_question(question, answer)
+
+
+def verdict(question: Question, finding: Finding, mistake: str = "") -> Report:
+    points = question.points if finding.passed else 0
+    return Report(question.name, question.title, (finding,), mistake, "", points, question.points)
+
+
+def read(question: Question, answer: Any) -> tuple[int, str, str]:
+    """The ticket and the letter, or what is wrong with them."""
+    example = f'({1234}, "{question.letters[-1]}")'
+    if type(answer) not in (tuple, list) or len(answer) != 2:
+        return 0, "", f"Give the number of your ticket and one letter: {example}."
+    ticket, letter = answer
+    if isinstance(ticket, np.ndarray) and ticket.ndim == 0:
+        ticket = ticket.item()
+    if not isinstance(ticket, int | np.integer) or isinstance(ticket, bool) or not 0 <= ticket < 2**63:
+        return 0, "", f"The ticket is the number that stands over the picture: {example}."
+    letter = letter.strip().upper() if isinstance(letter, str) else ""
+    if len(letter) != 1 or letter not in question.letters:
+        return 0, "", f"The letter is one of {', '.join(question.letters)}: {example}."
+    return int(ticket), letter, ""

@@ -1,0 +1,55 @@
+"""The check is itself checked: right answers pass, and every known mistake is called by its name."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from dlcourse.checks import Exercise, Question, exercises, judge
+from dlcourse.checks.runner import run
+
+TABLE = exercises()
+CODED = [entry for entry in TABLE.values() if isinstance(entry, Exercise)]
+QUESTIONS = [entry for entry in TABLE.values() if isinstance(entry, Question)]
+
+each = pytest.mark.parametrize("exercise", CODED, ids=lambda exercise: exercise.name)
+
+
+def report(exercise, function, seed=0):
+    calls = exercise.calls(np.random.default_rng([seed, 6]))
+    return judge(exercise, calls, run(function, calls))
+
+
+@each
+def test_the_table_says_enough(exercise):
+    assert len(exercise.mistakes) >= 6
+    assert len(exercise.hints) == 3
+    assert exercise.variants
+    for function in [*exercise.mistakes.values(), *exercise.variants]:
+        assert len(inspect.signature(function).parameters) == len(exercise.parameters)
+
+
+@each
+def test_right_answers_pass(exercise):
+    for number, function in enumerate((exercise.reference, *exercise.variants)):
+        found = report(exercise, function, number)
+        assert found.passed, found
+        assert found.points == found.out_of == exercise.points
+
+
+@each
+def test_every_mistake_is_called_by_its_name(exercise):
+    for number, (sentence, function) in enumerate(exercise.mistakes.items()):
+        found = report(exercise, function, number)
+        assert not found.passed, sentence
+        assert found.points == 0
+        assert found.mistake == sentence, f"{sentence}\n\n{found}"
+
+
+@each
+def test_two_hundred_seeds_bring_no_false_verdict(exercise):
+    wrong = list(exercise.mistakes.items())
+    for seed in range(200):
+        sentence, function = wrong[seed % len(wrong)]
+        assert report(exercise, exercise.reference, seed), f"seed {seed}"
+        assert not report(exercise, function, seed), f"seed {seed}: {sentence}"
