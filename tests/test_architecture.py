@@ -28,6 +28,8 @@ ALLOWED = {
     "schedules": CORE,
     "surfaces": CORE,
     "theory": {"settings", "surfaces"},
+    "shrinkage": {"settings"},
+    "variance": {"settings", "initializers"},
     "source": set(),
     "claims": {"settings"},
     "datasets": CORE,

@@ -1,0 +1,314 @@
+"""The labs of 01_initialization that do not train: what the first pass forward and the first pass back meet."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import dlcourse as dl
+from dlcourse import variance
+from dlcourse.labs.controls import Choice, Seed, Slider
+from dlcourse.labs.initialization import STARTS
+from dlcourse.labs.lab import Lab
+from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, pixels, spread_labels
+from dlcourse.plots.style import styled
+
+LAYERS, WIDTH = 10, 100
+ACTIVATIONS: dict[str, Any] = {"linear": None, "tanh": dl.Tanh, "sigmoid": dl.Sigmoid, "ReLU": dl.ReLU}
+DOTTED: Any = {"color": "#333333", "linestyle": ":", "linewidth": 1.6, "zorder": 3}
+
+
+def standard_digits(count: int = 200) -> np.ndarray:
+    """Digits whose 64 pixels have mean 0 and mean square 1, all taken together."""
+    x = dl.datasets.digits()[0].x[:count].astype(float)
+    return (x - x.mean()) / x.std()
+
+
+def tower(init: Any, activation: str, widths: Any, **network: Any) -> tuple[Any, list[int]]:
+    """Dense layers of these widths, each with its activation, and the places of their outputs."""
+    layers: list[Any] = []
+    ends = []
+    for width in widths:
+        layers.append(dl.Dense(width, init))
+        if make := ACTIVATIONS.get(activation, getattr(dl, activation, None)):
+            layers.append(make())
+        ends.append(len(layers) - 1)
+    return dl.Network(layers, input_shape=(64,), **{"dtype": "float64", **network}), ends
+
+
+def pass_through(net: Any, x: Any, dy: Any) -> tuple[list[Any], list[Any]]:
+    """x and every layer's output; and the gradient at each of these places, for dy after the last layer."""
+    signals, gradients = [x], [dy]
+    for layer in net.layers:
+        signals.append(layer.forward(signals[-1]))
+    for layer in reversed(net.layers):
+        gradients.append(layer.backward(gradients[-1]))
+    return signals, gradients[::-1]
+
+
+def size(signal: Any, axis: Any = None) -> Any:
+    """The root of the mean square."""
+    return np.sqrt(np.mean(np.square(signal, dtype=float), axis=axis))
+
+
+# Ten layers
+
+
+def ten_layers(start: str, activation: str, scale: float, seed: int) -> Any:
+    x = standard_digits()
+    net, ends = tower(STARTS[start], activation, [WIDTH] * LAYERS, seed=seed)
+    if start == "LSUV":
+        dl.lsuv(net, x, seed=seed)
+    net.parameters.theta *= scale
+    dy = np.random.default_rng(seed).normal(size=(len(x), WIDTH))
+    signals, gradients = pass_through(net, x, dy)
+    places = [0, *[end + 1 for end in ends]]
+    return [signals[place] for place in places], np.array([size(gradients[place]) for place in places])
+
+
+def expected(start: str, activation: str, scale: float) -> tuple[Any, Any] | None:
+    """What wide layers would do on average, where the weights' mean is 0 and nobody looked at the data."""
+    shapes = [(64, WIDTH), *[(WIDTH, WIDTH)] * (LAYERS - 1)]
+    of_weight = [variance.weight_variance(STARTS[start], shape) for shape in shapes]
+    if start == "LSUV" or None in of_weight:
+        return None
+    gains = [scale**2 * v * shape[0] for v, shape in zip(of_weight, shapes, strict=True)]  # type: ignore[operator]
+    back = [scale**2 * v * shape[1] for v, shape in zip(of_weight, shapes, strict=True)]  # type: ignore[operator]
+    return variance.forward(activation, gains) ** 0.5, variance.backward(activation, gains, back) ** 0.5
+
+
+LOW, HIGH = 1e-10, 1e5
+EDGES = np.linspace(-2.5, 2.5, 42)
+
+
+def draw_ten(figure: Any, state: Any) -> None:
+    signals, gradients, theory = state
+    art = figure.art
+    if not figure.axes:
+        picture, sizes = panels(figure, 1, 2, width_ratios=[1, 1.25])
+        extent = (0.5, LAYERS + 0.5, EDGES[0], EDGES[-1])
+        art.map = pixels(picture, np.zeros((41, LAYERS)), cmap="Blues", origin="lower", extent=extent)
+        picture.set_aspect("auto")
+        picture.grid(False)
+        picture.set_gid("no-ghost")
+        name_axes(picture, "layer", "activation", "What the units say; dark is often")
+        picture.set(xlim=extent[:2], ylim=extent[2:], xticks=range(1, LAYERS + 1))
+        name_axes(sizes, "layer", "size", "Size of the signals; dotted: theory", log=True)
+        sizes.set(xlim=(0, 14.2), ylim=(LOW, HIGH), xticks=range(0, LAYERS + 1, 2))
+        sizes.axhspan(0.4, 2.5, color="#DDDDDD", linewidth=0)
+        art.sizes = [curve(sizes, name) for name in ("activations", "gradients")]
+        with styled():
+            art.theory = [sizes.plot([], [], **DOTTED)[0] for _ in range(2)]
+    columns = [np.histogram(np.clip(s, EDGES[0], EDGES[-1]), EDGES)[0] for s in signals[1:]]
+    art.map.set_data(np.sqrt(np.stack([c / c.max() for c in columns], axis=1)))
+    layers, measured = np.arange(LAYERS + 1), (np.array([size(s) for s in signals]), gradients)
+    for line, law, values, law_values in zip(art.sizes, art.theory, measured, theory or (None, None), strict=True):
+        line.set_data(layers, np.clip(values, LOW, HIGH))
+        line.text.set_position((8.0, 0.0))
+        law.set_data(*((layers, np.maximum(law_values, 1e-30)) if law_values is not None else ([], [])))
+    art.sizes[1].text.xy = (LAYERS, 1.0)
+    spread_labels(art.sizes)
+
+
+def number(value: float) -> str:
+    """A size in two digits, however small: 0.65, 1.2e-09, 0."""
+    return f"{value:.2g}" if 1e-3 <= value < 1e4 or not value else f"{value:.0e}"
+
+
+def describe_ten(state: Any, settings: dict[str, Any]) -> str:
+    signals, gradients, _ = state
+    last, first_gradient = float(size(signals[-1])), float(gradients[0])
+
+    def verdict(ratio: float) -> str:
+        return "kept" if 0.4 <= ratio <= 2.5 else "gone" if not ratio else "shrinking" if ratio < 1 else "growing"
+
+    return (
+        f"{settings['start']}, {settings['activation']}, scale {settings['scale']:g}: forward, the size 1 becomes "
+        f"{number(last)} ({verdict(last)}); back, a gradient of size 1 becomes "
+        f"{number(first_gradient)} ({verdict(first_gradient)})."
+    )
+
+
+def run_ten(start: str, activation: str, scale: float, seed: int) -> Any:
+    return *ten_layers(start, activation, scale, seed), expected(start, activation, scale)
+
+
+def through_ten_layers() -> Lab:
+    """Activations and gradients of ten layers, for any start, activation and scale."""
+    return Lab(
+        run_ten,
+        draw_ten,
+        describe=describe_ten,
+        alt="Left, a histogram of activations for each of ten layers. Right, sizes of activations and gradients, log.",
+        figure_size=(9.0, 3.8),
+        start=Choice(list(STARTS), "Gaussian", label="start"),
+        activation=Choice(list(ACTIVATIONS), "tanh", label="activation"),
+        scale=Slider(0.1, 10.0, 1.0, log=True, label="scale"),
+        seed=Seed(),
+    )
+
+
+# Fan-in against fan-out
+
+FANS, STEPS, DRAWS = {"in": "fan in", "out": "fan out", "average": "average"}, 6, 6
+
+
+def taper(ratio: float, activation: str, seed: int) -> Any:
+    widths = [round(64 * ratio ** (layer / STEPS)) for layer in range(STEPS + 1)]
+    x = standard_digits(40)
+    rng = np.random.default_rng(seed)
+    dy = rng.normal(size=(DRAWS, len(x), widths[-1]))
+    rule = dl.MSRA if activation == "ReLU" else dl.Xavier
+    forth, back = {}, {}
+    for fan in FANS:
+        seeds = [DRAWS * seed + draw for draw in range(DRAWS)]
+        net, ends = tower(rule(fan), activation, widths[1:], lanes=DRAWS, seed=seeds)
+        signals, gradients = pass_through(net, x, dy)
+        places = [0, *[end + 1 for end in ends]]
+        forth[fan] = np.array([size(signals[place]) for place in places])
+        back[fan] = np.array([size(gradients[place]) for place in places])
+    return widths, activation, forth, back
+
+
+def taper_theory(widths: list[int], activation: str, fan: str) -> tuple[np.ndarray, np.ndarray]:
+    shapes = list(pairwise(widths))
+    rule = dl.MSRA(fan) if activation == "ReLU" else dl.Xavier(fan)
+    of_weight = [variance.weight_variance(rule, shape) or 0.0 for shape in shapes]
+    gains = [v * fan_in for v, (fan_in, _) in zip(of_weight, shapes, strict=True)]
+    back = [v * fan_out for v, (_, fan_out) in zip(of_weight, shapes, strict=True)]
+    return variance.forward(activation, gains) ** 0.5, variance.backward(activation, gains, back) ** 0.5
+
+
+def draw_taper(figure: Any, state: Any) -> None:
+    widths, activation, forth, back = state
+    art = figure.art
+    if not figure.axes:
+        axes = panels(figure, 1, 2)
+        art.curves, art.theory = [], []
+        titles = ("Activations, forward; dotted: theory", "Gradients, backward from the last layer")
+        for ax, title, ends in zip(axes, titles, ((0, 8.6), (STEPS, -2.6)), strict=True):
+            name_axes(ax, "layer", "size", title, log=True)
+            ax.set(xlim=ends, ylim=(0.2, 5), xticks=range(STEPS + 1), yticks=[0.25, 0.5, 1, 2, 4])
+            ax.set_yticklabels(["0.25", "0.5", "1", "2", "4"])
+            ax.minorticks_off()
+            art.curves.append({fan: curve(ax, name, name.replace(" ", "")) for fan, name in FANS.items()})
+            with styled():
+                art.theory.append({fan: ax.plot([], [], **DOTTED)[0] for fan in FANS})
+        art.widths = axes[0].text(0.03, 0.03, "", transform=axes[0].transAxes, fontsize=11)
+    layers = np.arange(STEPS + 1)
+    for fan in FANS:
+        theory = taper_theory(widths, activation, fan)
+        for place, (order, sizes) in enumerate(((1, forth), (-1, back))):  # a curve ends where its signal arrives
+            art.curves[place][fan].set_data(layers[::order], sizes[fan][::order])
+            art.theory[place][fan].set_data(layers, theory[place])
+    for place in range(2):
+        spread_labels(list(art.curves[place].values()))
+    art.widths.set_text("units: " + ", ".join(map(str, widths)))
+
+
+def describe_taper(state: Any, settings: dict[str, Any]) -> str:
+    widths, _, forth, back = state
+    ends = [f"{forth[fan][-1]:.2f} forward and {back[fan][0]:.2f} back with {name}" for fan, name in FANS.items()]
+    return f"From {widths[0]} units to {widths[-1]} in six layers, a size of 1 becomes {', '.join(ends)}."
+
+
+def fans() -> Lab:
+    """Networks that narrow or widen, begun by fan-in, fan-out and average."""
+    return Lab(
+        taper,
+        draw_taper,
+        describe=describe_taper,
+        alt="Two charts against the layer, log scale: the size of activations and that of gradients for three fans.",
+        ratio=Slider(0.25, 4.0, 0.25, step=0.1, log=True, label="last / first width"),
+        activation=Choice(["linear", "ReLU"], "linear", label="activation"),
+        seed=Seed(),
+    )
+
+
+# The positive unit ball
+
+RIVALS = ("uniform", "Xavier", "unit ball")
+BALL_EDGES = np.linspace(0.0, 1.0, 41)
+
+
+def ball(units: int, layers: int, seed: int) -> Any:
+    """Sigmoid networks on digits: the outputs of the first layer, and how much the units of each layer differ."""
+    x = dl.datasets.digits()[0].x[:100].astype(float)
+    said, spreads = {}, {}
+    for start in RIVALS:
+        net, _ = tower(STARTS[start], "sigmoid", [units] * layers, seed=seed)
+        signals, _ = pass_through(net, x, np.zeros((len(x), units)))
+        said[start] = signals[2]
+        spreads[start] = [float(size(z - z.mean(axis=1, keepdims=True))) for z in (x, *signals[1::2])]
+    return said, spreads, ball_theory(x, units, layers)
+
+
+def ball_theory(x: np.ndarray, units: int, layers: int) -> list[float]:
+    """The deviation between the units of a unit ball: s / √(3n) at every layer, and the slope of the sigmoid."""
+    spread = [float(size(x - x.mean(axis=1, keepdims=True)))]
+    level, inputs, fan_in = float(x.mean()), spread[0], x.shape[1]
+    for _ in range(layers):
+        spread.append(variance.unit_ball_spread(inputs, fan_in))
+        level = float(variance.sigmoid(np.array(level)))
+        inputs, fan_in = level * (1 - level) * spread[-1], units
+    return spread
+
+
+def draw_ball(figure: Any, state: Any) -> None:
+    said, spreads, theory = state
+    art = figure.art
+    if not figure.axes:
+        with styled():
+            every = figure.subplot_mosaic([[0, 3], [1, 3], [2, 3]], width_ratios=[1, 1.3])
+        axes, chart = [every[row] for row in range(3)], every[3]
+        art.bars, art.shares = {}, {}
+        for ax, start in zip(axes, RIVALS, strict=True):
+            ax.set(xlim=(0, 1), ylim=(0, 1), yticks=[], xticks=[0, 0.5, 1])
+            ax.tick_params(labelbottom=start == RIVALS[-1])
+            art.bars[start] = histogram(ax, BALL_EDGES, method=start)
+            art.shares[start] = ax.text(0.5, 0.9, "", transform=ax.transAxes, va="top", ha="center", fontsize=11)
+        axes[0].set_title("Outputs of the first layer, sigmoids", loc="left")
+        axes[-1].set_xlabel("output")
+        name_axes(chart, "layer", "deviation", "How much the units of a layer differ", log=True)
+        chart.set(xlim=(0, 8.4), ylim=(1e-12, 1e2), xticks=range(7))
+        art.curves = {start: curve(chart, start) for start in RIVALS}
+        with styled():
+            (art.theory,) = chart.plot([], [], **DOTTED)
+    for start in RIVALS:
+        fill_histogram(art.bars[start], said[start])
+        art.shares[start].set_text(f"{start}: {saturated(said[start]):.0%} saturated")
+        art.curves[start].set_data(np.arange(len(spreads[start])), np.maximum(spreads[start], 1e-12))
+    art.theory.set_data(np.arange(len(theory)), theory)
+    spread_labels(list(art.curves.values()))
+
+
+def saturated(outputs: np.ndarray) -> float:
+    """The share of sigmoids below 0.05 or above 0.95, where the slope is under a fifth of its best."""
+    return float(((outputs < 0.05) | (outputs > 0.95)).mean())
+
+
+def describe_ball(state: Any, settings: dict[str, Any]) -> str:
+    said, spreads, theory = state
+    y = said["unit ball"]
+    layers = settings["layers"]
+    return (
+        f"Unit ball: outputs of layer 1 from {y.min():.2f} to {y.max():.2f}, none saturated; "
+        f"with uniform weights {saturated(said['uniform']):.0%} are. Its price: between the units of layer {layers} "
+        f"the deviation is {number(spreads['unit ball'][-1])} (theory {number(theory[-1])}); "
+        f"with Xavier it is {number(spreads['Xavier'][-1])}."
+    )
+
+
+def unit_ball() -> Lab:
+    """What the positive unit ball does for sigmoids, and what it costs."""
+    return Lab(
+        ball,
+        draw_ball,
+        describe=describe_ball,
+        alt="Left, histograms of the first layer's outputs for three starts. Right, deviation between units, log.",
+        figure_size=(9.0, 3.8),
+        ghost=False,
+        units=Choice([16, 32, 64, 128, 256], 64, label="units in a layer"),
+        layers=Slider(1, 6, 3, label="layers"),
+        seed=Seed(),
+    )
