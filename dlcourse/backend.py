@@ -98,6 +98,21 @@ def to_device(array: Any, dtype: Any = None) -> Array:
     return xp.asarray(array, dtype)
 
 
+def weak(setting: Any, theta: Array, what: str) -> Any:
+    """A number as it is; a column, one value per lane, in theta's own dtype and on its device.
+
+    NumPy lets a Python number take the dtype of the array it meets ("weak"). Treating a column alike
+    makes a lane's arithmetic that of a single run, bit for bit. A column that does not fit is refused as `what`.
+    """
+    if not isinstance(setting, np.ndarray):
+        return setting
+    shape = getattr(theta, "shape", ())
+    if setting.shape[:-1] != shape[:-1]:
+        rule = f"have one row for each lane of theta, whose shape is {shape}"
+        refuse(what, rule, setting.shape, "A column is (lanes, 1).")
+    return to_device(setting, theta.dtype)
+
+
 def is_array(value: object) -> bool:
     """True for an array of any backend, False for a plain number."""
     return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0

@@ -9,7 +9,7 @@ gains, shifts and what is frozen stay as they are, and so does a column that hol
 
 from typing import Annotated, Any
 
-from dlcourse.backend import Array, norm, xp
+from dlcourse.backend import Array, norm, weak, xp
 from dlcourse.parameters import Parameters
 from dlcourse.settings import positive, settings
 
@@ -36,7 +36,7 @@ class MaxNorm(Constraint):
     limit: Limit
 
     def project(self, parameters: Parameters) -> None:
-        limit = parameters.weak(self.limit, "MaxNorm.limit")
+        limit = weak(self.limit, parameters.theta, "MaxNorm.limit")
         for w in parameters.weights():
             length = column_lengths(w, parameters)
             inside = xp.isfinite(length) & (length > per_window(limit, w))

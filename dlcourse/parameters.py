@@ -76,14 +76,6 @@ class Parameters:
         parts = [np.full(w.stop - w.start, w.decays and not w.frozen, self.dtype) for w in self.windows]
         return to_device(np.concatenate([np.zeros(0, self.dtype), *parts]))
 
-    def weak(self, setting: Any, what: str) -> Any:
-        """A number as it is; a (lanes, 1) column in theta's dtype and on its device (as in Optimizer.weak)."""
-        if not isinstance(setting, np.ndarray):
-            return setting
-        if setting.shape != (*self.lead, 1):
-            refuse(what, f"have one row for each of lanes={self.lanes}", setting.shape, "A column is (lanes, 1).")
-        return to_device(setting, self.dtype)
-
     def weights(self) -> Iterator[Array]:
         """The weight arrays, one after the other, as windows onto theta."""
         return (self.view(self.theta, w) for w in self.windows if w.decays and not w.frozen)

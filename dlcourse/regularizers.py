@@ -12,7 +12,7 @@ shrinks θ behind the optimizer's back, is a setting of AdamW and SGDW; the two 
 
 from typing import Annotated, Any
 
-from dlcourse.backend import Array, xp
+from dlcourse.backend import Array, weak, xp
 from dlcourse.parameters import Parameters
 from dlcourse.settings import not_negative, settings
 
@@ -41,10 +41,10 @@ class L1(Regularizer):
 
     def penalty(self, parameters: Parameters) -> Array:
         total = xp.abs(parameters.theta * parameters.decay_mask).sum(axis=-1, keepdims=True)
-        return (parameters.weak(self.strength, "L1.strength") * total)[..., 0]
+        return (weak(self.strength, parameters.theta, "L1.strength") * total)[..., 0]
 
     def add_gradient(self, parameters: Parameters) -> None:
-        strength = parameters.weak(self.strength, "L1.strength")
+        strength = weak(self.strength, parameters.theta, "L1.strength")
         parameters.grad += strength * xp.sign(parameters.theta * parameters.decay_mask)
 
 
@@ -63,10 +63,10 @@ class L2(Regularizer):
 
     def penalty(self, parameters: Parameters) -> Array:
         w = parameters.theta * parameters.decay_mask
-        return (parameters.weak(self.strength, "L2.strength") * (w * w).sum(axis=-1, keepdims=True))[..., 0]
+        return (weak(self.strength, parameters.theta, "L2.strength") * (w * w).sum(axis=-1, keepdims=True))[..., 0]
 
     def add_gradient(self, parameters: Parameters) -> None:
-        strength = parameters.weak(2 * self.strength, "L2.strength")
+        strength = weak(2 * self.strength, parameters.theta, "L2.strength")
         parameters.grad += strength * (parameters.theta * parameters.decay_mask)
 
 

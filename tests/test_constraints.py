@@ -169,7 +169,7 @@ def test_a_limit_that_cannot_be_is_refused(limit):
 
 
 def test_limits_must_fit_the_lanes():
-    with pytest.raises(SettingError, match=r"MaxNorm.limit must have one row for each of lanes=3"):
+    with pytest.raises(SettingError, match=r"MaxNorm.limit must have one row for each lane of theta, whose shape is"):
         MaxNorm(np.ones((2, 1))).project(small_network(lanes=3).parameters)
 
 

@@ -226,7 +226,7 @@ MISTAKES = [
     (lambda: L1(lambda_=1), "L1.lambda_ must be a setting that exists"),
     (
         lambda: L2(np.ones((2, 1))).penalty(small_network(lanes=3).parameters),
-        "L2.strength must have one row for each of lanes=3; got strength=(2, 1). A column is (lanes, 1).",
+        "L2.strength must have one row for each lane of theta, whose shape is (3, 66)",
     ),
     (lambda: L1(np.ones((2, 1))).add_gradient(small_network().parameters), "L1.strength must have one row"),
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlcourse.backend import Array, is_array, to_device, xp
+from dlcourse.backend import Array, is_array, weak, xp
 from dlcourse.settings import is_column, is_number, not_negative, positive, refuse, share
 
 Average = Annotated[Any, share, "0.9 averages over about 10 steps, 0.999 over 1000; 1 would never learn anything new."]
@@ -64,18 +64,10 @@ class Optimizer:
         return float(lr)
 
     def weak(self, setting: Any) -> Any:
-        """A number as it is; a column, one value per lane, in theta's own dtype and on its device.
-
-        NumPy lets a Python number take the dtype of the array it meets ("weak"). Treating a column alike
-        makes a lane's arithmetic that of a single run, bit for bit.
-        """
-        if type(setting) is float or not isinstance(setting, np.ndarray):
+        """A number as it is; a column as theta's lanes take it."""
+        if type(setting) is float:
             return setting
-        shape = getattr(self.theta_like, "shape", ())
-        if setting.shape[:-1] != shape[:-1]:
-            rule = f"have one row for each lane of theta, whose shape is {shape}"
-            refuse(f"{type(self).__name__}.settings", rule, setting.shape, "A column is (lanes, 1).")
-        return to_device(setting, self.theta_like.dtype)
+        return weak(setting, self.theta_like, f"{type(self).__name__}.settings")
 
     def average(self, old: Array, decay: Any, new: Array) -> Array:
         """A running average: old ← decay · old + (1 − decay) · new, in place if old is an array."""
