@@ -24,7 +24,7 @@ PIECES = {
     "digits_cnn": [["digits_cnn.py"]],
     "mnist1d": [["mnist1d.py"]],
 }
-DRAWN = "training", "lanes", "surfaces"
+DRAWN, OURS = ("training", "lanes", "surfaces"), ("dlcourse", "lanes")
 
 
 def measured(name, under):
@@ -53,7 +53,7 @@ def tables(text):
 
 
 def draw(path):
-    """How long each candidate takes, in multiples of our time: bars on a logarithmic axis, one panel a job."""
+    """Each candidate's time in multiples of ours, on a logarithmic axis, one panel a job; milliseconds at the right."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -61,24 +61,36 @@ def draw(path):
 
     reports = [RESULTS / f"{name}.md" for name in DRAWN]
     panels = {title: rows for each in reports if each.exists() for title, rows in tables(each.read_text()).items()}
-    with matplotlib.rc_context({**RC, "svg.fonttype": "none", "svg.hashsalt": "results"}):
-        figure = Figure((9, 0.28 * sum(len(rows) + 2.2 for rows in panels.values())), layout="constrained")
-        all_axes = figure.subplots(
-            len(panels), 1, sharex=True, height_ratios=[len(rows) + 1 for rows in panels.values()]
-        )
-        for axes, (title, rows) in zip(all_axes, panels.items(), strict=True):
-            names = list(rows)[::-1]
-            times = [rows[name][1] for name in names]
-            colors = [PALETTE["blue"] if rows[name][1] == 1 else "#B0B0B0" for name in names]
-            bars = axes.barh(names, [each - 1 for each in times], left=1, color=colors, height=0.7)
-            axes.bar_label(bars, [f"{rows[name][0]:.3g} ms" for name in names], padding=4, fontsize=9)
-            axes.axvline(1, color=PALETTE["blue"], linewidth=1.5)
-            axes.set_title(title, loc="left", fontsize=11)
-            axes.tick_params(axis="y", length=0, labelsize=10)
+    heights, ticks = [len(rows) for rows in panels.values()], [0.25, 0.5, 1, 2, 5, 10, 20, 50, 100]
+    with matplotlib.rc_context({**RC, "svg.hashsalt": "results"}):
+        figure = Figure((9, 0.26 * sum(heights) + 0.55 * len(panels) + 0.6), layout="constrained")
+        every = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights).ravel()
+        for axes, (title, rows) in zip(every, panels.items(), strict=True):
+            for place, (name, (ms, times)) in enumerate(rows.items()):
+                color = PALETTE["blue"] if name in OURS else "#666666"
+                axes.plot([1, times], [place, place], color=color, linewidth=2, zorder=2)
+                axes.plot(times, place, "D" if name in OURS else "o", color=color, markersize=7, zorder=3)
+                axes.text(
+                    1.08,
+                    place,
+                    f"{ms:,.0f} ms" if ms >= 99.5 else f"{ms:.1f} ms",
+                    fontsize=10,
+                    ha="right",
+                    va="center",
+                    transform=axes.get_yaxis_transform(),
+                )
+            axes.set_yticks(range(len(rows)), rows, fontsize=10)
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+            axes.tick_params(axis="y", length=0)
             axes.grid(axis="y", visible=False)
+            axes.axvline(1, color=PALETTE["blue"], linewidth=1.2)
+            axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
             axes.set_xscale("log")
-        all_axes[-1].set_xlabel("time, in multiples of ours (blue line): to the left faster, to the right slower")
-        figure.savefig(path, metadata={"Date": None})
+            axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
+            axes.minorticks_off()
+            axes.set_xlim(0.2, 160)
+        every[-1].set_xlabel("time, in multiples of dlcourse's: left of the line faster, right of it slower")
+        figure.savefig(path, metadata={"Date": None} if str(path).endswith("svg") else None)
 
 
 if __name__ == "__main__":
