@@ -213,8 +213,8 @@ def main() -> None:
         page.evaluate(PROBE)
         ways = {name: Way(page, number) for number, name in enumerate(WAYS, start=1)}
         ways = {n: w for n, w in ways.items() if any(word in n for word in options.only.split(","))}
-        for _ in range(options.rounds):
-            for way in ways.values():
+        for number in range(options.rounds):
+            for way in list(ways.values())[:: -1 if number % 2 else 1]:  # forth and back: being first is a drawback
                 way.start()
                 way.keys(options.presses // options.rounds, options.gap)
                 way.burst()
