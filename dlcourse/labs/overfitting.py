@@ -1,0 +1,273 @@
+"""The labs of 04_regularization that show the illness: moons, few digits, labels that are wrong, and when to stop."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+import dlcourse as dl
+from dlcourse.labs import scarce
+from dlcourse.labs.controls import Choice, Seed, Slider
+from dlcourse.labs.lab import Lab
+from dlcourse.plots import PALETTE, curve, event, name_axes, panels, pixels, spread_labels
+from dlcourse.plots.style import styled
+
+ROOM = 1.42  # of an axis for the names behind its curves
+EXAMPLES, UNITS = "examples", "hidden units"
+VIEW = (-2.6, 2.6, -2.5, 2.5)
+TWO = LinearSegmentedColormap.from_list("two classes", ["#9BCBEB", "white", "#F5CE82"])  # paler than the points
+
+
+class Curves:
+    """Loss and accuracy on two sets of data, as training goes on."""
+
+    def __init__(self, network: Any, **data: Any):
+        self.network, self.data = network, data
+        self.epochs: list[float] = []
+        self.loss: dict[str, list[float]] = {name: [] for name in data}
+        self.right: dict[str, list[float]] = {name: [] for name in data}
+
+    def look(self, epoch: float) -> "Curves":
+        """Take both measures now."""
+        self.epochs.append(epoch)
+        for name, (x, y) in self.data.items():
+            scores = dl.to_host(self.network.predict(x))
+            self.loss[name].append(float(dl.SoftmaxCrossEntropy().forward(scores, y)))
+            self.right[name].append(float((scores.argmax(axis=-1) == y).mean()))
+        return self
+
+    def lowest(self, name: str) -> int:
+        """Where the loss was lowest: which of the looks."""
+        return int(np.argmin(np.nan_to_num(self.loss[name], nan=np.inf)))
+
+
+def watch(curves: Curves, optimizer: Any, train: Any, epochs: int, batch_size: int, seed: int, **fit: Any) -> Any:
+    """Train, and look after every epoch."""
+    fit |= {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    steps = dl.training_steps(curves.network, dl.SoftmaxCrossEntropy(), optimizer, train, **fit)
+    yield curves.look(0)
+    for step in steps:
+        if step.ends_epoch:
+            yield curves.look(step.epoch + 1)
+
+
+def draw_loss(figure: Any, ax: Any, names: dict[str, str], epochs: int) -> None:
+    name_axes(ax, "epoch", "loss (nats)", "Loss", log=True)
+    ax.set(xlim=(0, ROOM * epochs), ylim=(5e-4, 20), xticks=np.arange(0, epochs + 1, epochs // 5))
+    figure.art.loss = {name: curve(ax, words, name, marker="") for name, words in names.items()}
+
+
+def draw_right(figure: Any, ax: Any, names: dict[str, str], epochs: int) -> None:
+    name_axes(ax, "epoch", "share", "Read correctly")
+    ax.set(xlim=(0, ROOM * epochs), ylim=(0, 1.03), xticks=np.arange(0, epochs + 1, epochs // 5))
+    figure.art.right = {name: curve(ax, words, name, marker="") for name, words in names.items()}
+
+
+def show(figure: Any, curves: Curves) -> None:
+    """Move the curves that were drawn."""
+    for kind, low, high in (("loss", 1e-3, 20.0), ("right", 0.0, 1.0)):
+        lines = getattr(figure.art, kind, {})
+        for name, line in lines.items():
+            line.set_data(curves.epochs, np.clip(getattr(curves, kind)[name], low, high))
+        spread_labels(list(lines.values()))
+
+
+# Noisy moons: the border itself
+
+
+def fit_moons(examples: int, units: int, strength: float, seed: int) -> Iterator[Any]:
+    train, test = (dl.datasets.moons(n, noise=0.35, seed=s) for n, s in ((examples, seed), (1000, 1000)))
+    layers = [dl.Dense(units), dl.ReLU(), dl.Dense(units), dl.ReLU(), dl.Dense(2)]
+    network = dl.Network(layers, input_shape=(2,), seed=seed)
+    curves, penalty = Curves(network, train=train, test=test[:400]), [dl.L2(strength)]
+    steps = dl.training_steps(
+        network, dl.SoftmaxCrossEntropy(), dl.Adam(0.02), train, epochs=200, batch_size=examples, regularizers=penalty
+    )
+    for step in steps:
+        if step.epoch % 10 == 9 or step.epoch in (0, 2, 5):
+            yield network, train, curves.look(step.epoch + 1)
+
+
+def map_of(network: Any) -> np.ndarray:
+    """How probable class 1 is, all over the view."""
+    x, y = np.meshgrid(np.linspace(*VIEW[:2], 105), np.linspace(*VIEW[2:], 101))
+    scores = dl.to_host(network.predict(np.stack([x.ravel(), y.ravel()], axis=1).astype("float32")))
+    return (1 / (1 + np.exp(np.clip(scores[:, 0] - scores[:, 1], -50, 50)))).reshape(x.shape)
+
+
+def draw_moons(figure: Any, state: Any) -> None:
+    network, train, curves = state
+    art = figure.art
+    if not figure.axes:
+        left, right = panels(figure, 1, 2, width_ratios=[1, 1.15])
+        art.map = pixels(left, np.zeros((2, 2)), cmap=TWO, origin="lower", extent=VIEW)
+        left.set(xlim=VIEW[:2], ylim=VIEW[2:], xlabel="x", ylabel="y")
+        left.set_title("What it answers where", loc="left")
+        left.grid(False)
+        left.set_gid("no-ghost")
+        with styled():
+            edge: Any = {"markeredgecolor": "white", "markersize": 6.5, "linestyle": ""}
+            looks = {"o": PALETTE["blue"], "s": PALETTE["vermillion"]}
+            art.points = [left.plot([], [], marker=m, color=c, **edge)[0] for m, c in looks.items()]
+        draw_loss(figure, right, {"train": "these points", "test": "new points"}, 200)
+    art.map.set_data(map_of(network))
+    for label, points in enumerate(art.points):
+        points.set_data(*train.x[train.y == label].T)
+    show(figure, curves)
+
+
+def describe_moons(state: Any, settings: dict[str, Any]) -> str:
+    _, train, curves = state
+    best = curves.lowest("test")
+    share, new = curves.right["train"][-1], scarce.percent(curves.right["test"][-1])
+    return (
+        f"After 200 epochs {round(share * len(train))} of these {len(train)} points are on the right side, and {new} "
+        f"of the new ones. The loss on new points was lowest after epoch {curves.epochs[best]}, "
+        f"{curves.loss['test'][best]:.2f} nats, and ends at {curves.loss['test'][-1]:.2f}."
+    )
+
+
+def moons() -> Lab:
+    """A network with two hidden layers on a few noisy points, and the border that it draws."""
+    return Lab(
+        fit_moons,
+        draw_moons,
+        describe=describe_moons,
+        alt="Left, a map of the answers with the points. Right, loss on these and on new points by epoch, log scale.",
+        figure_size=(9.0, 3.8),
+        examples=Slider(10, 200, 100, step=10, label=EXAMPLES),
+        units=Choice([1, 2, 4, 8, 16, 32], 32, label=UNITS),
+        strength=Slider(1e-5, 0.1, 1e-5, log=True, label="penalty λ (L2)"),
+        seed=Seed(),
+    )
+
+
+# Few digits, and labels that are wrong
+
+
+def fit_digits(examples: int, wrong: float, units: int, seed: int) -> Iterator[Any]:
+    train, test = scarce.digits(examples, wrong, seed)
+    network = dl.Network(scarce.dense(units), input_shape=(64,), seed=seed)
+    curves = Curves(network, train=train, test=test[:500])
+    return watch(curves, dl.Adam(0.01), train, epochs=40, batch_size=max(10, examples // 4), seed=seed)
+
+
+def few(examples: int, units: int, seed: int) -> Iterator[Any]:
+    yield from fit_digits(examples, 0.0, units, seed)
+
+
+def memorize(wrong: float, units: int, seed: int) -> Iterator[Any]:
+    yield from fit_digits(100, wrong, units, seed)
+
+
+def draw_digits(figure: Any, curves: Any) -> None:
+    if not figure.axes:
+        names, (left, right) = {"train": "these digits", "test": "new digits"}, panels(figure, 1, 2)
+        draw_loss(figure, left, names, 40)
+        draw_right(figure, right, names, 40)
+    show(figure, curves)
+
+
+def describe_digits(curves: Any, settings: dict[str, Any]) -> str:
+    given, new = (scarce.percent(curves.right[name][-1]) for name in ("train", "test"))
+    best = curves.lowest("test")
+    return (
+        f"It learned {given} of the {settings['examples']} labels it was given and reads {new} of the new digits. "
+        f"The loss on new digits was lowest after epoch {curves.epochs[best]}, {curves.loss['test'][best]:.2f} nats, "
+        f"and ends at {curves.loss['test'][-1]:.2f}."
+    )
+
+
+def digits() -> Lab:
+    """From few digits to many: the gap between those it has seen and those it has not."""
+    return Lab(
+        few,
+        draw_digits,
+        describe=describe_digits,
+        alt="Left, loss by epoch on the digits it learns from and on new ones, log scale. Right, share read correctly.",
+        examples=Choice([10, 30, 100, 300, 1000], 30, label=EXAMPLES),
+        units=Choice([4, 16, 64, 128], 64, label=UNITS),
+        seed=Seed(),
+    )
+
+
+def describe_labels(curves: Any, settings: dict[str, Any]) -> str:
+    given, new = (scarce.percent(curves.right[name][-1]) for name in ("train", "test"))
+    return (
+        f"With {settings['wrong']:.0%} of the labels drawn by lot it has learned {given} of the 100 labels, "
+        f"and reads {new} of the new digits. Who guesses reads about 10%."
+    )
+
+
+def random_labels() -> Lab:
+    """Labels drawn by lot have nothing to say. A network learns them all the same."""
+    return Lab(
+        memorize,
+        draw_digits,
+        describe=describe_labels,
+        alt="Left, loss by epoch on the labels it was given and on new digits, log scale. Right, share read correctly.",
+        wrong=Slider(0.0, 1.0, 1.0, step=0.05, label="share by lot"),
+        units=Choice([4, 16, 64, 128], 128, label=UNITS),
+        seed=Seed(),
+    )
+
+
+# When to stop
+
+
+def stop_in_time(learning_rate: float, wrong: float, patience: int, seed: int) -> Any:
+    train, rest = scarce.digits(300, wrong, seed)
+    network = dl.Network(scarce.dense(128), input_shape=(64,), seed=seed)
+    curves = Curves(network, train=train, validation=rest[:300], test=rest[300:800])
+    for _ in watch(curves, dl.Momentum(learning_rate, 0.9), train, epochs=50, batch_size=25, seed=seed):
+        pass
+    rule = dl.EarlyStopping(patience, restore_best=False)
+    for loss in curves.loss["validation"]:
+        if rule.observe(loss, network):
+            break
+    return curves, int(rule.best_epoch), int(rule.epoch), bool(rule.done)
+
+
+def draw_stop(figure: Any, state: Any) -> None:
+    curves, best, last, _ = state
+    art = figure.art
+    if not figure.axes:
+        left, right = panels(figure, 1, 2)
+        draw_loss(figure, left, {"train": "train", "validation": "validation"}, 50)
+        left.set(ylim=(1e-2, 10))
+        draw_right(figure, right, {"test": "new digits"}, 50)
+        art.marks = [event(left, "best"), event(left, "stop")]
+        with styled():
+            (art.kept,) = right.plot([], [], "o", color="black", markersize=9, markerfacecolor="white", zorder=5)
+        art.name = right.annotate("kept", (0, 0), (6, -18), textcoords="offset points", fontsize=12)
+        art.name.set_in_layout(False)
+    show(figure, curves)
+    for mark, epoch, height in zip(art.marks, (best, last), (5.5, 8.5), strict=True):
+        mark.set_data([epoch, epoch], [1e-2, height])
+    art.kept.set_data([best], [curves.right["test"][best]])
+    art.name.xy = (best, curves.right["test"][best])
+
+
+def describe_stop(state: Any, settings: dict[str, Any]) -> str:
+    curves, best, last, done = state
+    kept, end = (scarce.percent(curves.right["test"][epoch]) for epoch in (best, -1))
+    words = f"Patience ends after epoch {last}" if done else "Patience does not end within 50 epochs"
+    return (
+        f"{words}; the weights of epoch {best} are kept, which read {kept} of the new digits. "
+        f"Those of epoch 50 read {end}."
+    )
+
+
+def stopping() -> Lab:
+    """Three hundred digits, some labels wrong: the validation loss says when to stop."""
+    return Lab(
+        stop_in_time,
+        draw_stop,
+        describe=describe_stop,
+        alt="Left, loss by epoch on training and validation digits, log scale. Right, share of new digits read.",
+        learning_rate=Slider(1e-3, 0.1, 0.03, log=True, label="learning rate η"),
+        wrong=Slider(0.0, 0.6, 0.3, step=0.05, label="wrong labels"),
+        patience=Slider(1, 40, 5, label="patience (epochs)"),
+        seed=Seed(),
+    )
