@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Locator
 from dlcourse.labs import Lab
 
 pytestmark = needs_browser
-CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 THEMES = "lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 DARK = """() => document.body.dataset.jpThemeLight === "false"
   && /^rgb\\((\\d|[1-5]\\d),/.test(getComputedStyle(document.querySelector(".jp-Notebook")).backgroundColor)"""
