@@ -56,10 +56,13 @@ def heading(title: str, *packages: str) -> None:
 
 def table(title: str, medians: dict[str, float], ours: str, notes: dict[str, str] | None = None) -> None:
     """The fastest first."""
-    notes = notes or {}
-    print(f"\n## {title}\n\n| | ms | × {ours} | {'losses' if notes else ''} |\n|---|--:|--:|---|")
+    titles, rule = ("", "ms", f"× {ours}"), ("---", "--:", "--:")
+    print(f"\n## {title}\n")
+    for row in (titles, rule) if notes is None else ((*titles, "losses"), (*rule, "---")):
+        print(f"| {' | '.join(row)} |")
     for name, ms in sorted(medians.items(), key=lambda pair: pair[1]):
-        print(f"| {name} | {ms:.2f} | {ms / medians[ours]:.2f} | {notes.get(name, '')} |", flush=True)
+        note = [] if notes is None else [notes.get(name, "")]
+        print(f"| {' | '.join([name, f'{ms:.2f}', f'{ms / medians[ours]:.2f}', *note])} |", flush=True)
 
 
 def machine(*packages: str) -> str:
