@@ -63,18 +63,19 @@ class Exercise:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A claim to judge by looking. The ticket decides the data; the answer is (ticket, letter)."""
+    """A claim to judge by looking at curves. The ticket decides them; the answer is (ticket, letter)."""
 
     name: str
     chapter: str
     notebook: str
     title: str
     ask: str
-    look: Callable[[np.random.Generator, list[str]], Any]  # (rng, kinds in the order A, B, …) -> what is drawn
-    draw: Callable[[Any, Any], str]  # (figure, data) -> the finding in words, for those who cannot see it
+    run: Callable[[np.random.Generator, str], np.ndarray]  # the curve of one kind, (n,); all start from the same rng
+    axes: tuple[str, str]
     right: str  # the kind that is asked for
-    kinds: Mapping[str, str]  # every kind, and why one could have thought (or knows) it was this one
+    kinds: Mapping[str, str]  # every kind, and the sentence that says how to tell
     hints: Sequence[str]
+    log: bool = False
     points: int = 1
 
     @property
@@ -83,10 +84,12 @@ class Question:
 
     def order(self, ticket: int) -> list[str]:
         """Which kind stands at A, B, …"""
-        return list(np.random.default_rng([ticket, 1]).permutation(list(self.kinds)))
+        return [str(kind) for kind in np.random.default_rng([ticket, 1]).permutation(list(self.kinds))]
 
-    def data(self, ticket: int) -> Any:
-        return self.look(np.random.default_rng([ticket, 2]), self.order(ticket))
+    def curves(self, ticket: int) -> dict[str, np.ndarray]:
+        """By letter."""
+        order = zip(self.letters, self.order(ticket), strict=True)
+        return {letter: self.run(np.random.default_rng([ticket, 2]), kind) for letter, kind in order}
 
     def answer(self, ticket: int) -> str:
         return self.letters[self.order(ticket).index(self.right)]

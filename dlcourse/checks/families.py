@@ -32,16 +32,16 @@ def between(rng: np.random.Generator, low: float, high: float, digits: int = 3) 
     return round(float(rng.uniform(low, high)), digits)
 
 
-def along(settings: Callable[[np.random.Generator], tuple]) -> Callable[[np.random.Generator], list[tuple]]:
-    """Inputs of a schedule: a step and settings(rng), of which the second is the length D.
+def along(settings: Settings) -> Callable[[np.random.Generator], list[tuple]]:
+    """Inputs of a schedule: a step and settings(rng, n), for n = 0 and 1, of which the second is the length D.
 
     The steps are the places where rules differ: 0, inside a stretch, its last step, its end, the step after, beyond.
     """
 
     def draw(rng: np.random.Generator) -> list[tuple]:
         calls = []
-        for _ in range(2):
-            rest = settings(rng)
+        for n in range(2):
+            rest = settings(rng, n)
             length = rest[1]
             inside = int(rng.integers(2, length - 2))
             steps = (inside, 0, length - 1, length, length + 1, 2 * length + inside, 3 * length, 5 * length + 1)

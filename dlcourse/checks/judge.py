@@ -95,7 +95,7 @@ def fit(exercise: Exercise, value: Any, truth: Any) -> tuple[tuple[np.ndarray, .
     names, wanted = exercise.returns or ("it",), parts(truth)
     if isinstance(truth, tuple):
         if isinstance(value, np.ndarray) and value.ndim and len(value) == len(truth):
-            value = tuple(value)
+            value = tuple(map(np.asarray, value))
         if not isinstance(value, tuple) or len(value) != len(truth):
             return (), f"It must return {len(truth)} things, {', '.join(names)}; got {form(value)}."
     got = []
@@ -195,6 +195,8 @@ def name_mistake(
         return ""
     found: list[tuple[float, int, str]] = []
     for sentence, function in exercise.mistakes.items():
+        if furthest(exercise, calls[:1], answers[:1], run(function, calls[:1]), right) > exercise.tolerance:
+            continue
         theirs = run(function, calls)
         apart = furthest(exercise, calls, answers, theirs, right)
         if apart <= exercise.tolerance and marks(tuple(examine(exercise, calls, theirs, right))) == seen:

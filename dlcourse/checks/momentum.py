@@ -105,4 +105,61 @@ nesterov_step = Exercise(
     ),
 )
 
-EXERCISES = [momentum_step, nesterov_step]
+# fmt: off
+newton_step = Exercise(
+    **HOME,
+    name="newton_step",
+    title="One step of Newton's rule",
+    draw=lambda rng: [
+        (rng.normal(size=n), rng.normal(size=n), (a := rng.normal(size=(n, n))) @ a.T + np.eye(n)) for n in (2, 3, 4)
+    ],
+    reference=lambda theta, grad, hessian: theta - np.linalg.solve(hessian, grad),
+    mistakes={
+        "The gradient is multiplied by the Hessian. It must be divided: solve H d = g.":
+            lambda theta, g, H: theta - H @ g,
+        "This goes uphill: theta − H⁻¹g.": lambda theta, g, H: theta + np.linalg.solve(H, g),
+        "Only the diagonal of the Hessian is used: how the directions hang together is lost.":
+            lambda theta, g, H: theta - g / np.diag(H),
+        "Every entry of H is inverted by itself. H⁻¹ is the inverse of the matrix.":
+            lambda theta, g, H: theta - (1 / H) @ g,
+        "This is a plain step along the gradient: the curvature plays no part.": lambda theta, g, H: theta - g,
+        "This is the step, not the new theta.": lambda theta, g, H: -np.linalg.solve(H, g),
+        "Only the diagonal of H⁻¹ is used. It is a matrix: H⁻¹ @ g.":
+            lambda theta, g, H: theta - np.diag(np.linalg.inv(H)) * g,
+    },
+    variants=(lambda theta, g, H: theta - np.linalg.inv(H) @ g, lambda theta, g, H: theta - g @ np.linalg.pinv(H)),
+    hints=(
+        "On a parabola Newton's rule arrives in one step: it divides the gradient by the curvature.",
+        "The curvature is a matrix, so find the d for which hessian @ d equals grad.",
+        "theta - np.linalg.solve(hessian, grad)",
+    ),
+)
+
+largest_rate = Exercise(
+    **HOME,
+    name="largest_rate",
+    title="The edge: the largest rate for momentum",
+    draw=lambda rng: [(between(rng, 0.3, 0.95), between(rng, 2.0, 30.0)) for _ in range(4)],
+    reference=lambda momentum, curvature: 2 * (1 + momentum) / curvature,
+    properties={"momentum allows more than plain descent": lambda given, got: got > 2 / given.curvature},
+    mistakes={
+        "This is the edge of plain descent, 2/λ. Momentum moves it out.": lambda mu, c: 2 / c,
+        "This is Nesterov's edge, (2 + 2μ)/((1 + 2μ)λ).": lambda mu, c: (2 + 2 * mu) / ((1 + 2 * mu) * c),
+        "The 2 is missing.": lambda mu, c: (1 + mu) / c,
+        "It is 1 + μ, not 1 − μ: momentum allows larger steps, not smaller ones.": lambda mu, c: 2 * (1 - mu) / c,
+        "This is the length of ten agreeing steps, 1/(1 − μ). The edge is another thing.":
+            lambda mu, c: 2 / ((1 - mu) * c),
+        "This multiplies by the curvature: steeper valleys need smaller rates.": lambda mu, c: 2 * (1 + mu) * c,
+        "The root is too much: that is how fast it gets there, not how far it may be pushed.":
+            lambda mu, c: 2 * np.sqrt(1 + mu) / c,
+    },
+    variants=(lambda mu, c: (2 + 2 * mu) / c, lambda mu, c: np.float32(2 / c + 2 * mu / c)),
+    hints=(
+        "Try it in the lab of section 4: double the curvature, and see where the edge goes.",
+        "At μ = 0 it is 2/λ. At μ near 1 it is twice that.",
+        "2 * (1 + momentum) / curvature",
+    ),
+)
+# fmt: on
+
+EXERCISES = [momentum_step, nesterov_step, newton_step, largest_rate]

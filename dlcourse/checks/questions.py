@@ -34,11 +34,15 @@ class Asked:
 
     @cached_property
     def still(self) -> Any:
-        from dlcourse.plots import Still, new_figure, styled  # matplotlib only when there is something to see
+        from dlcourse.plots import PALETTE, Still, name_axes, new_figure, panels  # matplotlib only to be seen
 
-        with styled():
-            figure = new_figure()
-            return Still(figure, self.question.draw(figure, self.question.data(self.ticket)))
+        ask, curves = self.question, self.question.curves(self.ticket)
+        figure = new_figure(9.0, 2.6)
+        for ax, (letter, y) in zip(panels(figure, 1, len(curves), sharey=True), curves.items(), strict=True):
+            ax.plot(np.arange(len(y)), y, color=PALETTE["blue"])
+            name_axes(ax, ask.axes[0], ask.axes[1] if letter == "A" else "", letter, ask.log)
+        words = "; ".join(f"{letter}: {', '.join(f'{v:.3g}' for v in milestones(y))}" for letter, y in curves.items())
+        return Still(figure, f"Curves of {ask.axes[1]} against {ask.axes[0]}, at every sixth of the way. {words}.")
 
     def __repr__(self) -> str:
         return f"Ticket {self.ticket}. {self.question.ask}\n{self.still.alt}"
@@ -49,6 +53,10 @@ class Asked:
         picture = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
         page = f"<p><strong>Ticket {self.ticket}.</strong> {self.question.ask}</p>{picture}"
         return {"text/plain": repr(self), "text/html": page}, facts
+
+
+def milestones(y: np.ndarray) -> np.ndarray:
+    return y[np.linspace(0, len(y) - 1, 7).round().astype(int)]
 
 
 def judge_question(question: Question, answer: Any) -> Report:

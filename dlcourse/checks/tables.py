@@ -1,14 +1,17 @@
-"""All exercises, by name, in the order of the chapters. One file a chapter; read when first asked for."""
+"""All exercises, by name, in the order of the chapters. The files are read when first asked for."""
 
 from functools import cache
 from importlib import import_module
 
 from dlcourse.checks.exercise import Exercise, Question
 
-CHAPTERS = ("momentum", "adaptive", "adam")
+FILES = (
+    "first_steps", "initialization", "momentum", "adaptive", "adam", "normalization", "regularization",
+    "generalization", "decay", "stairs", "looks",
+)  # fmt: skip
 
 
 @cache
 def exercises() -> dict[str, Exercise | Question]:
-    entries = [entry for file in CHAPTERS for entry in import_module(f"dlcourse.checks.{file}").EXERCISES]
-    return {entry.name: entry for entry in entries}
+    entries = [entry for file in FILES for entry in import_module(f"dlcourse.checks.{file}").EXERCISES]
+    return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.chapter)}

@@ -1,0 +1,209 @@
+"""Chapter 05: the learning rate as a function of the step."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dlcourse.checks.exercise import Exercise
+from dlcourse.checks.families import along, between
+
+HOME: Any = {"chapter": "05_decay", "notebook": "schedules"}
+
+
+def start_and_length(rng: np.random.Generator, n: int) -> tuple:
+    return between(rng, 0.1, 1.0), int(rng.integers(8, 20))
+
+
+def cosine(share: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+# fmt: off
+exponential_decay = Exercise(
+    **HOME,
+    name="exponential_decay",
+    title="Exponential decay, smooth and in stairs",
+    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.3, 0.9), n == 1)),
+    reference=lambda step, initial_learning_rate, decay_steps, decay_rate, staircase: (
+        initial_learning_rate * decay_rate ** (step // decay_steps if staircase else step / decay_steps)),
+    properties={
+        "step 0 has the initial rate":
+            lambda given, got: given.step > 0 or np.isclose(got, given.initial_learning_rate),
+    },
+    mistakes={
+        "The stairs are missing: with staircase only whole periods count, step // decay_steps.":
+            lambda s, lr, D, r, stairs: lr * r ** (s / D),
+        "There are always stairs: without staircase the exponent is step / decay_steps, in full.":
+            lambda s, lr, D, r, stairs: lr * r ** (s // D),
+        "The exponent is the step itself. The factor decay_rate is for decay_steps steps together.":
+            lambda s, lr, D, r, stairs: lr * r**s,
+        "This is natural decay, e to the −decay_rate · s/D. Here decay_rate itself is the base.":
+            lambda s, lr, D, r, stairs: lr * math.exp(-r * (s // D if stairs else s / D)),
+        "A stair falls one step late: at s = D the new level is there already.":
+            lambda s, lr, D, r, stairs: lr * r ** (max(s - 1, 0) // D if stairs else s / D),
+        "The exponent is rounded, not cut: a stair falls half a period early.":
+            lambda s, lr, D, r, stairs: lr * r ** (round(s / D) if stairs else s / D),
+        "The base is 1 − decay_rate. decay_rate is what is left after decay_steps steps, not what is lost.":
+            lambda s, lr, D, r, stairs: lr * (1 - r) ** (s // D if stairs else s / D),
+        "The decay ends at decay_steps. An exponential goes on for ever.":
+            lambda s, lr, D, r, stairs: lr * r ** (min(s, D) // D if stairs else min(s, D) / D),
+    },
+    variants=(
+        lambda s, lr, D, r, stairs: lr * math.exp(math.log(r) * (math.floor(s / D) if stairs else s / D)),
+        lambda s, lr, D, r, stairs: np.float32(lr * r ** (int(s / D) if stairs else s / D)),
+    ),
+    hints=(
+        "How many periods of decay_steps have passed? For each of them the rate is multiplied by decay_rate.",
+        "Smooth: step / decay_steps periods, a fraction. In stairs: only the whole ones, step // decay_steps.",
+        "periods = step // decay_steps if staircase else step / decay_steps; then the start times decay_rate**periods.",
+    ),
+)
+
+inverse_time_decay = Exercise(
+    **HOME,
+    name="inverse_time_decay",
+    title="Inverse time decay",
+    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.3, 2.0))),
+    reference=lambda step, initial_learning_rate, decay_steps, decay_rate: (
+        initial_learning_rate / (1 + decay_rate * step / decay_steps)),
+    mistakes={
+        "The 1 is missing: at step 0 this divides by zero, and later the rate is too large.":
+            lambda s, lr, D, r: lr / (r * s / D) if s else math.inf,
+        "The step is not divided by decay_steps.": lambda s, lr, D, r: lr / (1 + r * s),
+        "This falls in stairs, step // decay_steps. Here every step counts.":
+            lambda s, lr, D, r: lr / (1 + r * (s // D)),
+        "This is exponential decay, e to the −decay_rate · s/D. 1/(1 + x) falls more slowly in the end.":
+            lambda s, lr, D, r: lr * math.exp(-r * s / D),
+        "The decay ends at decay_steps. Inverse time goes on for ever.":
+            lambda s, lr, D, r: lr / (1 + r * min(s, D) / D),
+        "decay_rate multiplies the 1 as well: the rate starts too low.": lambda s, lr, D, r: lr / (r * (1 + s / D)),
+        "The denominator stands under a root. That is another schedule, 1/√t.":
+            lambda s, lr, D, r: lr / math.sqrt(1 + r * s / D),
+        "This multiplies where it should divide: the rate grows.": lambda s, lr, D, r: lr * (1 + r * s / D),
+    },
+    variants=(lambda s, lr, D, r: lr * D / (D + r * s), lambda s, lr, D, r: np.float32(lr) / (1 + r * (s / D))),
+    hints=(
+        "One fraction. At step 0 it must be the initial rate, so the denominator is 1 there.",
+        "The denominator is 1 plus decay_rate for every decay_steps steps that have passed.",
+        "initial_learning_rate / (1 + decay_rate * step / decay_steps)",
+    ),
+)
+
+polynomial_decay = Exercise(
+    **HOME,
+    name="polynomial_decay",
+    title="Polynomial decay",
+    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.01, 0.05), (1.0, 2.0)[n])),
+    reference=lambda step, initial_learning_rate, decay_steps, end_learning_rate, power: (
+        (initial_learning_rate - end_learning_rate) * (1 - min(step, decay_steps) / decay_steps) ** power
+        + end_learning_rate),
+    mistakes={
+        "It goes on falling after decay_steps. There it has arrived, and stays.":
+            lambda s, lr, D, end, p: (lr - end) * abs(1 - s / D) ** p * (1 if s < D else -1) + end,
+        "It ends at 0. The last rate is end_learning_rate.": lambda s, lr, D, end, p: lr * (1 - min(s, D) / D) ** p,
+        "The end is added on top: the first rate is initial + end. What falls is their difference.":
+            lambda s, lr, D, end, p: lr * (1 - min(s, D) / D) ** p + end,
+        "The power is left out: this is a straight line.":
+            lambda s, lr, D, end, p: (lr - end) * (1 - min(s, D) / D) + end,
+        "The power is on s/D, not on 1 − s/D: that curve starts flat and ends steep.":
+            lambda s, lr, D, end, p: (lr - end) * (1 - (min(s, D) / D) ** p) + end,
+        "It rises from the end to the start: turn the fraction round, 1 − s/D.":
+            lambda s, lr, D, end, p: (lr - end) * (min(s, D) / D) ** p + end,
+        "It is the larger of the end and a line to 0. The line itself must lead to the end.":
+            lambda s, lr, D, end, p: max(lr * (1 - min(s, D) / D) ** p, end),
+    },
+    variants=(
+        lambda s, lr, D, end, p: end if s >= D else end + (lr - end) * ((D - s) / D) ** p,
+    ),
+    hints=(
+        "The rate falls from the start to the end; only the difference of the two gets smaller.",
+        "The share of the way that is left is 1 − step/decay_steps, and never below 0.",
+        "left = 1 - min(step, decay_steps) / decay_steps; (start - end) * left**power + end.",
+    ),
+)
+
+cosine_decay = Exercise(
+    **HOME,
+    name="cosine_decay",
+    title="Cosine decay",
+    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.05, 0.3))),
+    reference=lambda step, initial_learning_rate, decay_steps, alpha: (
+        initial_learning_rate * ((1 - alpha) * cosine(min(step, decay_steps) / decay_steps) + alpha)),
+    mistakes={
+        "It climbs again after decay_steps: a cosine comes back. Here it stays at the bottom.":
+            lambda s, lr, D, a: lr * ((1 - a) * cosine(s / D) + a),
+        "This is a whole wave, cos(2πs/D). Half a wave, cos(πs/D), ends at the bottom.":
+            lambda s, lr, D, a: lr * ((1 - a) * cosine(2 * min(s, D) / D) + a),
+        "The half is missing: cos runs from 1 to −1, so this rate starts twice too high.":
+            lambda s, lr, D, a: lr * ((1 - a) * 2 * cosine(min(s, D) / D) + a),
+        "alpha is added but not taken off the wave: the first rate is too high by alpha.":
+            lambda s, lr, D, a: lr * (cosine(min(s, D) / D) + a),
+        "alpha is taken as a rate. It is a share of the initial rate.":
+            lambda s, lr, D, a: (lr - a) * cosine(min(s, D) / D) + a,
+        "alpha plays no part: this ends at 0.": lambda s, lr, D, a: lr * cosine(min(s, D) / D),
+        "This is a quarter of a wave, cos(πs/2D): it starts flat but ends steep.":
+            lambda s, lr, D, a: lr * ((1 - a) * math.cos(math.pi / 2 * min(s, D) / D) + a),
+        "The angle is in degrees. cos takes radians: half a turn is π, not 180.":
+            lambda s, lr, D, a: lr * ((1 - a) * 0.5 * (1 + math.cos(180 * min(s, D) / D)) + a),
+    },
+    variants=(
+        lambda s, lr, D, a: lr * (a + (1 - a) * math.cos(math.pi / 2 * min(s / D, 1)) ** 2),
+        lambda s, lr, D, a: np.float32(a * lr if s >= D else lr * (a + (1 - a) * (1 + np.cos(np.pi * s / D)) / 2)),
+    ),
+    hints=(
+        "½(1 + cos(π · share)) falls from 1 to 0 while share goes from 0 to 1.",
+        "share = min(step, decay_steps) / decay_steps. The wave has the height 1 − alpha and stands on alpha.",
+        "initial_learning_rate * ((1 - alpha) * 0.5 * (1 + math.cos(math.pi * share)) + alpha)",
+    ),
+)
+
+
+def restarts(step: int, lr: float, length: float, t_mul: float, m_mul: float) -> float:
+    height = 1.0
+    while step >= length:
+        step, length, height = step - length, length * t_mul, height * m_mul  # type: ignore[assignment]
+    return lr * height * cosine(step / length)
+
+
+cosine_restarts = Exercise(
+    **HOME,
+    name="cosine_restarts",
+    title="Cosine decay with restarts",
+    points=3,
+    draw=along(lambda rng, n: (*start_and_length(rng, n), 2, between(rng, 0.4, 0.9))),
+    reference=lambda step, initial_learning_rate, first_decay_steps, t_mul, m_mul: restarts(
+        step, initial_learning_rate, first_decay_steps, t_mul, m_mul),
+    properties={
+        "it never reaches 0: the restart comes first": lambda given, got: got > 0,
+    },
+    mistakes={
+        "Every period has the first one's length. After each restart it must be t_mul times as long.":
+            lambda s, lr, D, t, m: restarts(s, lr, D, 1, m),
+        "Every restart goes back to full height. It must be m_mul times as high as the one before.":
+            lambda s, lr, D, t, m: restarts(s, lr, D, t, 1),
+        "There is no restart: after the first period it stays at 0.":
+            lambda s, lr, D, t, m: lr * cosine(min(s, D) / D),
+        "The restart comes one step late: at s = D the new period begins.":
+            lambda s, lr, D, t, m: lr * cosine(1) if s == D else restarts(s, lr, D, t, m),
+        "Only the first restart is lowered. Each one must be m_mul times as high as the one before.":
+            lambda s, lr, D, t, m: restarts(s, lr, D, t, 1) * (m if s >= D else 1),
+        "The first period is lowered too: m_mul begins with the first restart.":
+            lambda s, lr, D, t, m: m * restarts(s, lr, D, t, m),
+        "The wave is not reset: s counts from the very beginning inside each period.":
+            lambda s, lr, D, t, m: lr * m ** sum(s >= D * (2**j - 1) for j in range(1, 9)) * cosine(
+                s / (D * 2 ** sum(s >= D * (2**j - 1) for j in range(1, 9)))),
+    },
+    variants=(
+        lambda s, lr, D, t, m: (
+            lr * m ** (i := int(math.log2(s / D + 1 + 1e-12))) * cosine((s - D * (2**i - 1)) / (D * 2**i))),
+    ),
+    hints=(
+        "Find out first in which period the step lies, and how far into it.",
+        "While step is not below the length: take it off, multiply length by t_mul and height by m_mul.",
+        "while step >= length: step -= length; length *= t_mul; height *= m_mul. Then half a cosine.",
+    ),
+)
+# fmt: on
+
+EXERCISES = [exponential_decay, inverse_time_decay, polynomial_decay, cosine_decay, cosine_restarts]

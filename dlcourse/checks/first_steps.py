@@ -1,0 +1,259 @@
+"""Chapter 00: loss, gradient, the check of a gradient, the loop around it all."""
+
+from typing import Any
+
+import numpy as np
+
+from dlcourse.checks.exercise import Exercise
+from dlcourse.checks.families import between
+from dlcourse.checks.runner import Function
+
+HOME: Any = {"chapter": "00_start", "notebook": "first_steps"}
+
+
+def scores_and_labels(rng: np.random.Generator) -> list[tuple]:
+    calls = [(rng.normal(size=(n, k)) * 2, rng.integers(0, k, n)) for n, k in ((2, 3), (5, 4), (3, 5))]
+    return [
+        *calls,
+        (np.array([[1000.0, 998.0, 997.0], [-1000.0, 0.0, 1.0]]) + rng.normal(size=(2, 3)), np.array([1, 2])),
+    ]
+
+
+def softmax(z: Any, axis: int = -1) -> Any:
+    p = np.exp(z - z.max(axis=axis, keepdims=True))
+    return p / p.sum(axis=axis, keepdims=True)
+
+
+def surprise(z: Any, y: Any) -> Any:
+    """−log p of the true classes, (batch,)."""
+    z = z - z.max(axis=-1, keepdims=True)
+    return np.log(np.exp(z).sum(axis=-1)) - z[np.arange(len(z)), y]
+
+
+def error(z: Any, y: Any) -> Any:
+    return softmax(z) - np.eye(z.shape[1])[y]
+
+
+# fmt: off
+softmax_cross_entropy = Exercise(
+    **HOME,
+    name="softmax_cross_entropy",
+    title="Softmax cross-entropy and its gradient",
+    returns=("loss", "gradient"),
+    points=3,
+    draw=scores_and_labels,
+    reference=lambda scores, labels: (surprise(scores, labels).mean(), error(scores, labels) / len(labels)),
+    properties={
+        "each row of the gradient adds up to 0": lambda given, got: np.abs(got[1].sum(axis=-1)) < 1e-5,
+        "a number added to all scores of a row changes nothing": lambda given, got: got[0] < 100,
+    },
+    mistakes={
+        "Large scores overflow: exp(1000) is infinite. Take the largest score of each row off first.":
+            lambda z, y: (-np.log((p := np.exp(z) / np.exp(z).sum(-1, keepdims=True))[np.arange(len(y)), y]).mean(),
+                          (p - np.eye(z.shape[1])[y]) / len(y)),
+        "The loss is the sum over the batch. It must be the mean, and so must its gradient.":
+            lambda z, y: (surprise(z, y).sum(), error(z, y)),
+        "The gradient is not divided by the batch: the loss is a mean, so its gradient is (p − t)/batch.":
+            lambda z, y: (surprise(z, y).mean(), error(z, y)),
+        "The gradient is p. At the true class 1 must be taken off.":
+            lambda z, y: (surprise(z, y).mean(), softmax(z) / len(y)),
+        "The gradient has the wrong sign: it is p − t, not t − p.":
+            lambda z, y: (surprise(z, y).mean(), -error(z, y) / len(y)),
+        "The softmax runs down the batch. It belongs to the classes, the last axis.":
+            lambda z, y: (-np.log(softmax(z, 0)[np.arange(len(y)), y] + 1e-300).mean(),
+                          (softmax(z, 0) - np.eye(z.shape[1])[y]) / len(y)),
+        "The minus is missing: the loss is −log p.": lambda z, y: (-surprise(z, y).mean(), error(z, y) / len(y)),
+        "The loss is in bits, log2. Here it is in nats, the natural log.":
+            lambda z, y: (surprise(z, y).mean() / np.log(2), error(z, y) / len(y)),
+        "The loss is averaged over the classes as well. One number for each example: that of its true class.":
+            lambda z, y: (surprise(z, y).sum() / z.size, error(z, y) / len(y)),
+    },
+    variants=(
+        lambda z, y: (float(np.logaddexp.reduce(z, axis=1).mean() - z[np.arange(len(y)), y].mean()),
+                      (np.exp(z - np.logaddexp.reduce(z, axis=1)[:, None]) - np.eye(z.shape[1])[y]) / len(y)),
+        lambda z, y: (sum(surprise(z, y)) / len(y), (error(z, y) / len(y)).tolist()),
+    ),
+    hints=(
+        "First the probabilities: exp, divided by its sum over each row. Take the row's largest score off before exp.",
+        "The loss is the mean of −log p at the true classes: p[np.arange(len(labels)), labels].",
+        "The gradient is p with 1 taken off at the true classes, all over the number of examples.",
+    ),
+)
+
+
+def functions(rng: np.random.Generator) -> list[tuple]:
+    def call(source: str, *shape: int) -> tuple:
+        constants = {"a": rng.normal(size=shape), "c": rng.uniform(0.5, 2.0, shape)}
+        return Function(source, constants), rng.normal(size=shape), 0.1
+
+    return [
+        call("lambda w: float((c * (w - a) ** 3).sum())", 3),
+        call("lambda w: float((np.sin(w) * a).sum() * c.sum())", 2, 2),
+        call("lambda w: float(np.exp(0.5 * w * a).sum() + (c * w).sum() ** 2)", 4),
+    ]
+
+
+def slopes(f: Any, w: Any, h: float, rule: Any) -> Any:
+    out = np.zeros_like(w)
+    for place in np.ndindex(*w.shape):
+        e = np.zeros_like(w)
+        e[place] = h
+        out[place] = rule(f, w, e)
+    return out
+
+
+numeric_gradient = Exercise(
+    **HOME,
+    name="numeric_gradient",
+    title="A gradient from differences",
+    draw=functions,
+    reference=lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w - e)) / (2 * h)),
+    mistakes={
+        "This is the forward difference, (f(w + h) − f(w))/h. From both sides the error is far smaller.":
+            lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w)) / h),
+        "This is the backward difference. Go from w − h to w + h.":
+            lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w) - f(w - e)) / h),
+        "The way from w − h to w + h is 2h long: divide by 2h, not by h.":
+            lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w - e)) / h),
+        "It is not divided by 2h.": lambda f, w, h: slopes(f, w, h, lambda f, w, e: f(w + e) - f(w - e)),
+        "The sign is turned round: f(w + h) − f(w − h).":
+            lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w - e) - f(w + e)) / (2 * h)),
+        "All entries are nudged at once. Nudge one, and leave the others.":
+            lambda f, w, h: np.full_like(w, (f(w + h) - f(w - h)) / (2 * h)),
+        "An entry is not put back before the next one is nudged.":
+            lambda f, w, h: unrestored(f, w, h),
+    },
+    variants=(
+        lambda f, w, h: np.array([
+            (f(w + h * np.eye(w.size)[i].reshape(w.shape)) - f(w - h * np.eye(w.size)[i].reshape(w.shape))) / (2 * h)
+            for i in range(w.size)]).reshape(w.shape),
+    ),
+    hints=(
+        "Nudge one entry of w by h, up and down, and see how f changes. Then the next entry.",
+        "Each entry of the result is (f(w + h) − f(w − h)) / 2h, with h at that entry alone.",
+        "for place in np.ndindex(*w.shape): step = np.zeros_like(w); step[place] = h; …",
+    ),
+)
+
+def gradients(rng: np.random.Generator, shape: tuple) -> tuple:
+    """Two gradients that differ most, as a share, where they are small; and one entry that is 0 in both."""
+    sizes = 10.0 ** np.linspace(3, -3, int(np.prod(shape))) * rng.uniform(0.5, 1, int(np.prod(shape)))
+    shares = np.sort(10.0 ** rng.uniform(-4, -1, sizes.size)) * rng.choice([-1, 1], sizes.size)
+    sizes[0] = 0.0
+    mixed = rng.permutation(sizes.size)
+    analytic = (sizes * rng.choice([-1, 1], sizes.size))[mixed].reshape(shape)
+    return analytic, analytic * (1 + shares[mixed].reshape(shape)), 1e-8
+
+
+gradient_error = Exercise(
+    **HOME,
+    name="gradient_error",
+    title="How far apart are two gradients?",
+    draw=lambda rng: [gradients(rng, shape) for shape in ((3,), (2, 3), (8,))],
+    reference=lambda analytic, numeric, floor: (
+        np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), floor)).max(),
+    properties={
+        "the units do not matter: it is below 1": lambda given, got: (got >= 0) & (got <= 1),
+    },
+    mistakes={
+        "This is the absolute error. A difference of 0.001 is nothing beside 1000 and much beside 0.001: divide.":
+            lambda a, n, f: np.abs(a - n).max(),
+        "This is the mean over the entries. One wrong entry is enough: take the largest.":
+            lambda a, n, f: (np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), f)).mean(),
+        "It is divided by the larger of the two. Here it is by their sum, |a| + |n|.":
+            lambda a, n, f: (np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), f)).max(),
+        "Where both are 0 this is 0/0. The denominator is never below the floor.":
+            lambda a, n, f: (np.abs(a - n) / (np.abs(a) + np.abs(n))).max(),
+        "The bars are missing in the numerator: an error of the other sign would pass.":
+            lambda a, n, f: ((a - n) / np.maximum(np.abs(a) + np.abs(n), f)).max(),
+        "The lengths are compared as wholes: a small wrong entry hides behind a large right one.":
+            lambda a, n, f: np.linalg.norm(a - n) / max(np.linalg.norm(a) + np.linalg.norm(n), f),
+        "The largest difference is divided by the largest entries. Divide entry by entry, then take the largest.":
+            lambda a, n, f: np.abs(a - n).max() / max((np.abs(a) + np.abs(n)).max(), f),
+    },
+    variants=(
+        lambda a, n, f: max(abs(x - y) / max(f, abs(x) + abs(y)) for x, y in zip(a.ravel(), n.ravel(), strict=True)),
+    ),
+    hints=(
+        "Entry by entry: the difference, beside the size of the two.",
+        "|a − n| / (|a| + |n|), the denominator at least `floor`; then the largest of them all.",
+        "(np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), floor)).max()",
+    ),
+)
+
+
+def lines(rng: np.random.Generator) -> list[tuple]:
+    calls = []
+    for n, batch_size, epochs in ((6, 2, 2), (7, 3, 3), (5, 5, 2)):
+        x = rng.normal(size=(n, 2))
+        order = np.stack([rng.permutation(n) for _ in range(epochs)])
+        calls.append((x, x @ rng.normal(size=2) + rng.normal(size=n), rng.normal(size=2), order,
+                      between(rng, 0.05, 0.2), batch_size))
+    return calls
+
+
+def loop(x: Any, y: Any, w: Any, order: Any, lr: float, size: int, *, factor: float = 2.0, mean: bool = True,
+         after: bool = False, drop: bool = False, shuffle: bool = True, gather: bool = False) -> tuple:
+    """The loop, with a switch for every way to get it wrong."""
+    losses, kept = [], np.zeros_like(w)
+    for epoch in order if shuffle else [np.arange(len(x))] * len(order):
+        for start in range(0, len(epoch), size):
+            b = epoch[start : start + size]
+            if drop and len(b) < size:
+                continue
+            apart = x[b] @ w - y[b]
+            grad = factor * x[b].T @ apart / (len(b) if mean else 1)
+            kept = kept + grad if gather else grad
+            w = w - lr * kept
+            losses.append(((x[b] @ w - y[b] if after else apart) ** 2).mean())
+    return w, np.array(losses)
+
+
+training_loop = Exercise(
+    **HOME,
+    name="training_loop",
+    title="The whole training loop",
+    returns=("w", "losses"),
+    points=5,
+    draw=lines,
+    reference=lambda x, y, w, order, learning_rate, batch_size: loop(x, y, w, order, learning_rate, batch_size),
+    mistakes={
+        "The 2 is missing: the slope of the squared error is 2 (xw − y) x.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, factor=1.0),
+        "The gradient is a sum over the batch. The loss is a mean, and so is its gradient.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, mean=False),
+        "The losses are those after each step. Note the loss first, then step.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, after=True),
+        "The order is ignored: the examples come as they stand. Take them as order[epoch] says.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, shuffle=False),
+        "The gradients of earlier batches are still in there: begin anew for every batch.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, gather=True),
+        "This goes uphill: subtract the gradient.": lambda x, y, w, o, lr, n: loop(x, y, w, o, -lr, n),
+        "Only the first epoch is trained.": lambda x, y, w, o, lr, n: loop(x, y, w, o[:1], lr, n),
+        "Every step looks at all the data. It should see one batch.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, len(x)),
+        "w never moves.": lambda x, y, w, o, lr, n: loop(x, y, w, o, 0.0, n),
+    },
+    variants=(
+        lambda x, y, w, o, lr, n: tuple(np.float32(part).tolist() for part in loop(x, y, w, o, lr, n)),
+    ),
+    hints=(
+        "Two loops: over the rows of order, and over stretches of batch_size in each row. The last may be shorter.",
+        "For one batch b: apart = x[b] @ w − y[b]; the loss is the mean of its squares.",
+        "grad = 2 * x[b].T @ apart / len(b); w = w - learning_rate * grad; and losses.append before the step.",
+    ),
+)
+# fmt: on
+
+
+def unrestored(f: Any, w: Any, h: float) -> Any:
+    out, at = np.zeros_like(w), w.copy()
+    for place in np.ndindex(*w.shape):
+        at[place] += h
+        up = f(at)
+        at[place] -= 2 * h
+        out[place] = (up - f(at)) / (2 * h)  # and stays at w − h
+    return out
+
+
+EXERCISES = [softmax_cross_entropy, numeric_gradient, gradient_error, training_loop]

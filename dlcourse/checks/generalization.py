@@ -1,0 +1,302 @@
+"""Chapter 04, second half: softer targets, more data, noise, many networks, and when to stop."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dlcourse.checks.exercise import Exercise
+from dlcourse.checks.families import between, same
+from dlcourse.checks.runner import Seed
+
+HOME: Any = {"chapter": "04_regularization", "notebook": "generalization"}
+
+
+def softmax(z: Any) -> Any:
+    p = np.exp(z - z.max(axis=-1, keepdims=True))
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def images_and_flags(rng: np.random.Generator) -> list[tuple]:
+    return [
+        (rng.random((n, h, w, c)).round(2), (np.arange(n) + rng.integers(2)) % 2 == 0)
+        for n, h, w, c in ((2, 2, 2, 1), (4, 3, 5, 3), (3, 4, 4, 2))
+    ]
+
+
+# fmt: off
+horizontal_flip = Exercise(
+    **HOME,
+    name="horizontal_flip",
+    title="Flip some of the images",
+    draw=images_and_flags,
+    reference=lambda images, flags: np.where(flags[:, None, None, None], images[:, :, ::-1], images),
+    properties={
+        "every image keeps its pixels": lambda given, got: np.allclose(
+            np.sort(got.reshape(len(got), -1)), np.sort(given.images.reshape(len(got), -1))),
+    },
+    mistakes={
+        "Up and down change places. Left and right are the third axis, the width.":
+            lambda x, f: np.where(f[:, None, None, None], x[:, ::-1], x),
+        "All images are flipped. Only those with a flag.": lambda x, f: x[:, :, ::-1],
+        "The wrong half is flipped: a flag means flip, not keep.":
+            lambda x, f: np.where(f[:, None, None, None], x, x[:, :, ::-1]),
+        "The order of the images is turned round. They stay in their places; their pixels move.":
+            lambda x, f: np.where(f[:, None, None, None], x[::-1], x),
+        "The colours change places: that is the last axis.":
+            lambda x, f: np.where(f[:, None, None, None], x[..., ::-1], x),
+        "The image is turned by half a circle: both axes are reversed.":
+            lambda x, f: np.where(f[:, None, None, None], x[:, ::-1, ::-1], x),
+        "Nothing is flipped.": lambda x, f: x.copy(),
+    },
+    variants=(
+        lambda x, f: np.stack([np.fliplr(image) if flag else image for image, flag in zip(x, f, strict=True)]),
+        lambda x, f: [image[:, ::-1].tolist() if flag else image.tolist() for image, flag in zip(x, f, strict=True)],
+    ),
+    hints=(
+        "The axes are (batch, height, width, channels): left and right lie along the width.",
+        "images[:, :, ::-1] turns all of them. Copy images, and overwrite those with a flag.",
+        "new = images.copy(); new[flags] = images[flags][:, :, ::-1]",
+    ),
+)
+
+
+def labels_and_classes(rng: np.random.Generator) -> list[tuple]:
+    return [(rng.integers(0, k, n), k, between(rng, 0.05, 0.4)) for n, k in ((3, 4), (6, 3), (5, 10))]
+
+
+def one_hot(labels: Any, classes: int) -> Any:
+    return np.eye(classes)[labels]
+
+
+smooth_labels = Exercise(
+    **HOME,
+    name="smooth_labels",
+    title="Label smoothing",
+    draw=labels_and_classes,
+    reference=lambda labels, classes, smoothing: (1 - smoothing) * one_hot(labels, classes) + smoothing / classes,
+    properties={"every row adds up to 1": lambda given, got: np.isclose(got.sum(axis=-1), 1)},
+    mistakes={
+        "The labels are not smoothed at all.": lambda y, k, s: one_hot(y, k),
+        "The true class loses nothing: take 1 − s of it first, or the rows add up to more than 1.":
+            lambda y, k, s: one_hot(y, k) + s / k,
+        "The true class gets no part of what is shared out. All classes do: s/K each.":
+            lambda y, k, s: (1 - s) * one_hot(y, k) + s / (k - 1) * (1 - one_hot(y, k)),
+        "What is shared out is lost: the rows add up to 1 − s.": lambda y, k, s: (1 - s) * one_hot(y, k),
+        "Every class gets s, not s/K.": lambda y, k, s: (1 - s) * one_hot(y, k) + s,
+        "s and 1 − s have changed places: the true class keeps only s.":
+            lambda y, k, s: s * one_hot(y, k) + (1 - s) / k,
+        "What is shared out is the same for all rows, s/batch. It is s/K, K the number of classes.":
+            lambda y, k, s: (1 - s) * one_hot(y, k) + s / len(y),
+    },
+    variants=(
+        lambda y, k, s: [[1 - s + s / k if c == label else s / k for c in range(k)] for label in y.tolist()],
+    ),
+    hints=(
+        "Begin with rows of zeros and a single 1: np.eye(classes)[labels].",
+        "Take the share s away from the 1 and give every class, the true one too, s/K.",
+        "(1 - smoothing) * np.eye(classes)[labels] + smoothing / classes",
+    ),
+)
+
+ensemble_predict = Exercise(
+    **HOME,
+    name="ensemble_predict",
+    title="An ensemble votes with probabilities",
+    returns=("probabilities", "classes"),
+    draw=lambda rng: [
+        (rng.normal(size=shape) * np.where(np.arange(shape[0]) == 0, 6.0, 1.0)[:, None, None],)
+        for shape in ((3, 8, 4), (5, 12, 3))
+    ],
+    reference=lambda scores: ((p := softmax(scores).mean(axis=0)), p.argmax(axis=-1)),
+    properties={
+        "every row of probabilities adds up to 1": lambda given, got: np.isclose(got[0].sum(axis=-1), 1),
+    },
+    mistakes={
+        "The scores are averaged before the softmax: the network with the loudest scores decides alone.":
+            lambda z: ((p := softmax(z.mean(axis=0))), p.argmax(axis=-1)),
+        "Only the first network is heard.": lambda z: ((p := softmax(z)[0]), p.argmax(axis=-1)),
+        "The probabilities are added, not averaged: they add up to the number of networks.":
+            lambda z: ((p := softmax(z).sum(axis=0)), p.argmax(axis=-1)),
+        "Each network has one vote for its best class. An average of probabilities also hears how sure it is.":
+            lambda z: ((p := np.eye(z.shape[-1])[z.argmax(axis=-1)].mean(axis=0)), p.argmax(axis=-1)),
+        "The softmax runs over the networks. It belongs to the classes, the last axis.":
+            lambda z: ((p := (np.exp(z - z.max(0)) / np.exp(z - z.max(0)).sum(0)).mean(axis=0)), p.argmax(axis=-1)),
+        "The probabilities are multiplied: one network that says no overrules all the others.":
+            lambda z: ((p := (q := softmax(z).prod(axis=0)) / q.sum(-1, keepdims=True)), p.argmax(axis=-1)),
+        "It takes the least likely class.": lambda z: ((p := softmax(z).mean(axis=0)), p.argmin(axis=-1)),
+    },
+    variants=(
+        lambda z: ((p := sum(softmax(one) for one in z) / len(z)), [int(np.argmax(row)) for row in p]),
+    ),
+    hints=(
+        "scores has the axes (networks, examples, classes). First each network by itself: softmax over the last axis.",
+        "Then average over the first axis, and take the class with the largest probability.",
+        "p = softmax(scores).mean(axis=0); p, p.argmax(axis=-1)",
+    ),
+)
+
+
+def stop(losses: Any, patience: int, *, last: bool = False, equal: bool = False, early: int = 0, total: bool = False,
+         never: bool = False) -> tuple[int, int]:
+    best, best_epoch, bad = math.inf, 0, 0
+    for epoch, loss in enumerate(losses):
+        if loss < best or (equal and loss == best):
+            best, best_epoch, bad = loss, epoch, bad if total else 0
+        else:
+            bad, best = bad + 1, loss if last else best
+        if bad >= patience - early and not never:
+            return epoch, best_epoch
+    return len(losses) - 1, best_epoch
+
+
+def validation_runs(rng: np.random.Generator) -> list[tuple]:
+    shapes = (
+        [1.0, 0.8, 0.9, 0.8, 0.7, 0.75, 0.72, 0.71, 0.74, 0.6, 0.65],
+        [1.0, 0.9, 0.95, 0.8, 0.8, 0.85, 0.7, 0.9, 0.8, 0.75, 0.72, 0.71],
+        [1.0, 0.9, 0.8, 0.7, 0.6, 0.5],
+        [0.9, 1.0, 0.8, 0.85, 0.84, 0.83, 0.82],
+    )
+    return [(np.round(np.array(s) * rng.uniform(1, 3), 3), p) for s, p in zip(shapes, (3, 2, 2, 4), strict=True)]
+
+
+early_stopping = Exercise(
+    **HOME,
+    name="early_stopping",
+    title="When to stop",
+    returns=("last_epoch", "best_epoch"),
+    draw=validation_runs,
+    reference=lambda losses, patience: stop(losses, patience),
+    properties={"the best epoch is not after the last": lambda given, got: got[1] <= got[0]},
+    mistakes={
+        "Each loss is compared with the one before. It must beat the best so far.":
+            lambda x, p: stop(x, p, last=True),
+        "An equal loss counts as better. Better means below.": lambda x, p: stop(x, p, equal=True),
+        "It stops one epoch early: patience bad epochs in a row are waited for.": lambda x, p: stop(x, p, early=1),
+        "It stops one epoch late: at the patience-th bad epoch in a row it is time.":
+            lambda x, p: stop(x, p, early=-1),
+        "The bad epochs are counted all together. A better epoch sets the count back to 0.":
+            lambda x, p: stop(x, p, total=True),
+        "It never stops.": lambda x, p: stop(x, p, never=True),
+        "The two have changed places: first the last epoch, then the best.": lambda x, p: stop(x, p)[::-1],
+        "best_epoch is the best of the whole list. After the stop nobody has seen the rest.":
+            lambda x, p: (stop(x, p)[0], int(np.argmin(x))),
+        "Epochs are counted from 1. The first one is 0.": lambda x, p: tuple(e + 1 for e in stop(x, p)),
+    },
+    variants=(lambda x, p: np.array(stop(x.tolist(), p)), lambda x, p: list(stop(x, p))),
+    hints=(
+        "Go through the losses with three things in mind: the best so far, its epoch, how many bad ones in a row.",
+        "A loss below the best: note it, and set the count to 0. Else one more; if that makes `patience`, stop here.",
+        "for epoch, loss in enumerate(losses): …; if bad == patience: return epoch, best_epoch. At the end: the last.",
+    ),
+)
+
+average_weights = Exercise(
+    **HOME,
+    name="moving_average",
+    title="An average of the weights along the way",
+    draw=lambda rng: [(rng.normal(size=(steps, size)), between(rng, 0.5, 0.9)) for steps, size in ((4, 2), (9, 3))],
+    reference=lambda thetas, decay: average(thetas, decay)[-1],
+    properties={"an average of equal weights is these weights": lambda given, got: (
+        (got >= given.thetas.min(axis=0) - 1e-6) & (got <= given.thetas.max(axis=0) + 1e-6))},
+    mistakes={
+        "This is the plain mean: all moments count alike. Here the past fades by decay at each step.":
+            lambda x, d: x.mean(axis=0),
+        "The average starts at 0, so it is too small in the beginning. It starts at the first theta.":
+            lambda x, d: average(np.vstack([0 * x[:1], x]), d)[-1],
+        "decay and 1 − decay have changed places: decay is the share of the old average that is kept.":
+            lambda x, d: average(x, 1 - d)[-1],
+        "These are the last weights, not an average.": lambda x, d: x[-1],
+        "The new theta is added in full: its weight is 1 − decay.":
+            lambda x, d: sum(d ** (len(x) - 1 - n) * theta for n, theta in enumerate(x)),
+        "The way back is averaged: the newest theta should count most, the oldest least.":
+            lambda x, d: average(x[::-1], d)[-1],
+        "The average mixes all numbers of theta into one. Each number has an average of its own.":
+            lambda x, d: np.full(x.shape[1], average(x, d)[-1].mean()),
+    },
+    variants=(
+        lambda x, d: d ** (len(x) - 1) * x[0] + sum((1 - d) * d ** (len(x) - 1 - n) * x[n] for n in range(1, len(x))),
+    ),
+    hints=(
+        "Start with the average at thetas[0], and go through the others.",
+        "Each new theta moves the average: it keeps the share decay and takes 1 − decay of the new one.",
+        "for theta in thetas[1:]: average = decay * average + (1 - decay) * theta",
+    ),
+)
+def activations_and_dice(rng: np.random.Generator) -> list[tuple]:
+    calls = []
+    for rate in (between(rng, 0.15, 0.3), between(rng, 0.6, 0.8)):
+        x = np.sign(rng.normal(size=(200, 100))) * rng.uniform(0.5, 2.0, (200, 100))
+        seed = Seed(int(rng.integers(1 << 30)))
+        calls += [(x, rate, seed, True), (x, rate, seed, True), (x, rate, Seed(seed.number + 1), True)]
+    return [*calls, (x[:3, :4], 0.5, seed, False)]
+
+
+def thinned(given: Any, y: Any) -> dict[str, float]:
+    """What is left to chance in a dropped-out array, and what is not."""
+    kept = y[y != 0] / given.x[y != 0]
+    rows = (y == 0).mean(axis=1)
+    return {
+        "the share of zeros": float((y == 0).mean()) + 1,  # compared as 1 + share, so that 0 is a number like others
+        "the factor of what stays": float(kept.mean()) if kept.size else 0.0,
+        "the spread of that factor": float(kept.std()) + 1 if kept.size else 1.0,
+        "the draw for each number by itself": float(rows.std() < 0.2 or not given.training) + 1,
+    }
+
+
+dropout = Exercise(
+    **HOME,
+    name="dropout",
+    title="Inverted dropout",
+    points=3,
+    draw=activations_and_dice,
+    tolerance=0.03,
+    measure=thinned,
+    reference=lambda x, rate, rng, training: np.where(rng.random(x.shape) < rate, 0, x / (1 - rate)) if training else x,
+    properties={
+        "in prediction x stays as it is": lambda given, got: given.training or np.allclose(got, given.x),
+    },
+    across={
+        "the same generator throws the same dice": lambda given, got: same(got[0], got[1]),
+        "another generator throws others": lambda given, got: not same(got[0], got[2]),
+    },
+    mistakes={
+        "What stays is not scaled up by 1/(1 − rate): the next layer would see less in training than afterwards.":
+            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x) if t else x,
+        "rate is taken as the share that stays. It is the share left out.":
+            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, x / r, 0) if t else x,
+        "What stays is divided by the rate. It must be 1 − rate.":
+            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / r) if t else x,
+        "Prediction is thinned as well. There nothing is left out.":
+            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / (1 - r)),
+        "Prediction is scaled by 1 − rate, as in the paper. The inverted form has done that in training.":
+            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / (1 - r)) if t else x * (1 - r),
+        "Whole rows are left out together. Every number throws its own die: rng.random(x.shape).":
+            lambda x, r, rng, t: np.where(rng.random((len(x), 1)) < r, 0, x / (1 - r)) if t else x,
+        "It makes a generator of its own: the dice must come from the rng that is given.":
+            lambda x, r, rng, t: np.where(np.random.default_rng(0).random(x.shape) < r, 0, x / (1 - r)) if t else x,
+        "Normal numbers are compared with the rate. Use rng.random: evenly spread from 0 to 1.":
+            lambda x, r, rng, t: np.where(rng.normal(size=x.shape) < r, 0, x / (1 - r)) if t else x,
+    },
+    variants=(
+        lambda x, r, rng, t: x * (rng.random(x.shape) >= r) / (1 - r) if t else x,
+        lambda x, r, rng, t: x * rng.binomial(1, 1 - r, x.shape) / (1 - r) if t else x.copy(),
+        lambda x, r, rng, t: (x * rng.choice([0.0, 1 / (1 - r)], x.shape, p=[r, 1 - r])).astype("float32") if t else x,
+    ),
+    hints=(
+        "Throw one die for every number of x: rng.random(x.shape). Where it is below rate, the number goes.",
+        "What stays must make up for what is gone: divide it by 1 − rate. In prediction return x.",
+        "if not training: return x; then x * (rng.random(x.shape) >= rate) / (1 - rate)",
+    ),
+)
+# fmt: on
+
+
+def average(thetas: Any, decay: float) -> list[Any]:
+    path = [thetas[0]]
+    for theta in thetas[1:]:
+        path.append(decay * path[-1] + (1 - decay) * theta)
+    return path
+
+
+EXERCISES = [dropout, horizontal_flip, smooth_labels, ensemble_predict, average_weights, early_stopping]

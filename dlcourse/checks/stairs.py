@@ -1,0 +1,144 @@
+"""Chapter 05, second half: rates that stand in a list, that rise first, that look before they fall."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dlcourse.checks.decay import HOME, start_and_length
+from dlcourse.checks.exercise import Exercise
+from dlcourse.checks.families import along, between
+
+
+# fmt: off
+def staircases(rng: np.random.Generator) -> list[tuple]:
+    boundaries = sorted(int(b) for b in rng.choice(np.arange(5, 60), 3, replace=False))
+    values = [between(rng, *pair) for pair in ((0.5, 1.0), (0.2, 0.4), (0.05, 0.1), (0.01, 0.04))]
+    steps = [0, *(b + near for b in boundaries for near in (-1, 0, 1)), 99]
+    return [(step, boundaries, values) for step in steps]
+
+
+piecewise_constant = Exercise(
+    **HOME,
+    name="piecewise_constant",
+    title="Piecewise constant: your own stairs",
+    draw=staircases,
+    reference=lambda step, boundaries, values: values[sum(b < step for b in boundaries)],
+    mistakes={
+        "At a boundary the old value still holds: step 100 is the last one before boundary 100 counts.":
+            lambda s, b, v: v[sum(x <= s for x in b)],
+        "It gives the value before the last boundary passed: count the boundaries below the step.":
+            lambda s, b, v: v[max(sum(x < s for x in b) - 1, 0)],
+        "After the last boundary the last value holds; this stays with the one before.":
+            lambda s, b, v: v[min(sum(x < s for x in b), len(b) - 1)],
+        "Only the first boundary is looked at.": lambda s, b, v: v[int(b[0] < s)],
+        "It takes the value of the nearest boundary, ahead or behind.":
+            lambda s, b, v: v[int(np.argmin([abs(x - s) for x in b]))],
+        "The values are joined by lines. They are stairs: constant between the boundaries.":
+            lambda s, b, v: float(np.interp(s, [0, *b], v)),
+        "Passed boundaries are those above the step here: the stairs climb from the last value to the first.":
+            lambda s, b, v: v[sum(x >= s for x in b)],
+    },
+    variants=(
+        lambda s, b, v: v[int(np.searchsorted(b, s))],
+        lambda s, b, v: next((value for edge, value in zip(b, v, strict=False) if s <= edge), v[-1]),
+    ),
+    hints=(
+        "How many boundaries has the step passed? That number is the place in values.",
+        "A boundary is passed when it is below the step; at the boundary itself the old value still holds.",
+        "values[sum(b < step for b in boundaries)]",
+    ),
+)
+
+warmup = Exercise(
+    **HOME,
+    name="warmup",
+    title="Warm-up",
+    draw=along(start_and_length),
+    reference=lambda step, learning_rate, warmup_steps: learning_rate * min(1.0, (step + 1) / warmup_steps),
+    properties={"the first step moves: its rate is above 0": lambda given, got: got > 0},
+    mistakes={
+        "The first rate is 0, a step that is wasted: count (step + 1) / warmup_steps.":
+            lambda s, lr, D: lr * min(1.0, s / D),
+        "It goes on rising beyond the rate. After warmup_steps it stays.": lambda s, lr, D: lr * (s + 1) / D,
+        "It falls from the start: that is decay. A warm-up begins small.": lambda s, lr, D: lr * max(1 - s / D, 1 / D),
+        "It jumps: tiny while step < warmup_steps, then all at once. It must rise evenly.":
+            lambda s, lr, D: lr if s >= D else lr / D,
+        "It is one step late: the full rate is there at step warmup_steps − 1 already.":
+            lambda s, lr, D: lr * min(1.0, (s + 1) / (D + 1)),
+        "After the warm-up the rate is 0. It must stay at learning_rate.":
+            lambda s, lr, D: lr * (s + 1) / D if s < D else 0.0,
+        "It rises with the square. Evenly means by the same amount at each step.":
+            lambda s, lr, D: lr * min(1.0, ((s + 1) / D) ** 2),
+    },
+    variants=(
+        lambda s, lr, D: lr if s + 1 >= D else lr * (s + 1) / D,
+        lambda s, lr, D: float(np.clip((s + 1) / D, 0, 1)) * lr,
+    ),
+    hints=(
+        "The rate of step number step is a share of learning_rate, and the share is never above 1.",
+        "Step 0 is the first update, so its share is 1/warmup_steps, not 0.",
+        "learning_rate * min(1.0, (step + 1) / warmup_steps)",
+    ),
+)
+
+
+def plateau(losses: Any, lr: float, factor: float, patience: int, *, extra: int = 0, keep: bool = False,
+            forget: bool = True, strict: bool = True, last: bool = False) -> list[float]:
+    """The rule, with a switch for every way to get it wrong."""
+    best, bad, rates = math.inf, 0, []
+    for loss in losses:
+        better = loss < best if strict else loss <= best
+        best, bad = (loss, 0) if better else (loss if last else best, bad + 1)
+        if bad > patience - extra:
+            lr, bad = lr * factor, bad if keep else 0
+            best = best if forget else math.inf
+        rates.append(lr)
+    return rates
+
+
+def runs_with_plateaus(rng: np.random.Generator) -> list[tuple]:
+    calls = []
+    for patience in (1, 2, 3):
+        flat = [1.0, 1.2, 0.9, 0.9, 1.0, 0.95, 0.93, 0.92, 0.91, 0.905, 0.9, 0.95, 0.94, 0.93, 0.92]
+        flat += [0.8, 0.8, 0.81, 0.82, 0.83, 0.84, 0.85, 0.86]
+        losses = np.round(np.array(flat) * rng.uniform(1, 3), 3)
+        calls.append((losses, between(rng, 0.1, 1.0), between(rng, 0.2, 0.6), patience))
+    return calls
+
+
+reduce_on_plateau = Exercise(
+    **HOME,
+    name="reduce_on_plateau",
+    title="Lower the rate when the loss stops falling",
+    points=3,
+    draw=runs_with_plateaus,
+    reference=lambda losses, learning_rate, factor, patience: np.array(
+        plateau(losses, learning_rate, factor, patience)),
+    properties={"the rate never rises": lambda given, got: np.diff(got) <= 0},
+    mistakes={
+        "It cuts one epoch early, as Keras does. patience bad epochs are forgiven; the next one cuts.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, extra=1),
+        "The count of bad epochs is not set back after a cut: from then on every bad epoch cuts.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, keep=True),
+        "Each loss is compared with the one before. It must be compared with the best so far.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, last=True),
+        "An equal loss counts as better. Better means below the best.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, strict=False),
+        "It never cuts.": lambda x, lr, f, p: [lr] * len(x),
+        "It cuts at every bad epoch: patience plays no part.": lambda x, lr, f, p: plateau(x, lr, f, 0),
+        "The best loss is forgotten after a cut. It stays the one to beat.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, forget=False),
+        "The cut shows one epoch late: the rate after an epoch already knows that epoch's loss.":
+            lambda x, lr, f, p: [lr, *plateau(x, lr, f, p)[:-1]],
+    },
+    variants=(lambda x, lr, f, p: plateau(list(x), lr, f, p), lambda x, lr, f, p: tuple(plateau(x, lr, f, p))),
+    hints=(
+        "Three things to remember from epoch to epoch: the best loss, how many bad epochs in a row, the rate.",
+        "Below the best: new best, bad = 0. Else bad + 1; and once bad exceeds patience, cut and set bad to 0.",
+        "for loss in losses: if loss < best: …, else: bad += 1; if bad > patience: rate *= factor, bad = 0; append.",
+    ),
+)
+# fmt: on
+
+EXERCISES = [piecewise_constant, warmup, reduce_on_plateau]
