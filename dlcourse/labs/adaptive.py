@@ -88,7 +88,7 @@ def describe_turned(state: Any, settings: dict[str, Any]) -> str:
         n = arrival(valley, walks[name])
         words.append(f"{name} {n}" if n <= STEPS else f"{name} more than {STEPS}")
     return (
-        f"κ = {settings['condition']:g}, turned by {settings['angle']}°, each rule at its best rate. "
+        f"Turned by {settings['angle']}°, κ = {settings['condition']:g}, each rule at its best rate. "
         f"Steps to come within 0.1 for good: {', '.join(words)}."
     )
 

@@ -161,7 +161,7 @@ def describe_price(state: Any, settings: dict[str, Any]) -> str:
     numbers = {name: in_units(8.0 * memory, SIZES) for name, (memory, _) in costs.items()}
     times = {name: in_units(multiplications / SPEED, TIMES) for name, (_, multiplications) in costs.items()}
     return (
-        f"{weights:,.0f} weights: Adam remembers {numbers['Adam']}, ANGD and Newton {numbers['Newton']}. "
+        f"With {weights:,.0f} weights Adam remembers {numbers['Adam']}, ANGD and Newton {numbers['Newton']}. "
         f"A step takes Adam {times['Adam']}, ANGD {times['ANGD']}, Newton {times['Newton']}."
     )
 

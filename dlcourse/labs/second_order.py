@@ -80,8 +80,8 @@ def describe_leave(walks: Any, settings: dict[str, Any]) -> str:
     ]
     gone = sum(n is not None for n in left.values())
     return (
-        f"{settings['distance']:g} from the ridge, η = {settings['learning_rate']:g}, noise {settings['noise']:g}: "
-        f"{', '.join(words)}. In {STAY} steps {gone} of {len(left)} rules get away."
+        f"Start {settings['distance']:g} from the ridge, η = {settings['learning_rate']:g}, "
+        f"noise {settings['noise']:g}: {', '.join(words)}. In {STAY} steps {gone} of {len(left)} rules get away."
     )
 
 
