@@ -39,7 +39,8 @@ def draw_rotate(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         (ax,) = panels(figure)
-        name_axes(ax, "direction, most stretched first", "stretch", "What the network does to 64 directions", log=True)
+        title = "What a network does to 64 directions; dotted: theory, for linear layers"
+        name_axes(ax, "direction, most stretched first", "stretch", title, log=True)
         ax.set(xlim=(1, 76), ylim=(FLOOR, 1e3), xticks=[1, *range(8, 65, 8)])
         art.curves = {name: curve(ax, name, LOOKS[name]) for name in values}
         with styled():

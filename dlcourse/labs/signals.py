@@ -105,7 +105,7 @@ def draw_ten(figure: Any, state: Any) -> None:
     for line, law, values, law_values in zip(art.sizes, art.theory, measured, theory or (None, None), strict=True):
         line.set_data(layers, np.clip(values, LOW, HIGH))
         line.text.set_position((8.0, 0.0))
-        law.set_data(*((layers, np.maximum(law_values, 1e-30)) if law_values is not None else ([], [])))
+        law.set_data(*((layers, np.clip(law_values, LOW, HIGH)) if law_values is not None else ([], [])))
     art.sizes[1].text.xy = (LAYERS, 1.0)
     spread_labels(art.sizes)
 
@@ -270,14 +270,14 @@ def draw_ball(figure: Any, state: Any) -> None:
         axes[0].set_title("Outputs of the first layer, sigmoids", loc="left")
         axes[-1].set_xlabel("output")
         name_axes(chart, "layer", "deviation", "How much the units of a layer differ", log=True)
-        chart.set(xlim=(0, 8.4), ylim=(1e-12, 1e2), xticks=range(7))
+        chart.set(xlim=(0, 8.4), ylim=(1e-14, 1e2), xticks=range(7))
         art.curves = {start: curve(chart, start) for start in RIVALS}
         with styled():
             (art.theory,) = chart.plot([], [], **DOTTED)
     for start in RIVALS:
         fill_histogram(art.bars[start], said[start])
         art.shares[start].set_text(f"{start}: {saturated(said[start]):.0%} saturated")
-        art.curves[start].set_data(np.arange(len(spreads[start])), np.maximum(spreads[start], 1e-12))
+        art.curves[start].set_data(np.arange(len(spreads[start])), np.maximum(spreads[start], 1e-14))
     art.theory.set_data(np.arange(len(theory)), theory)
     spread_labels(list(art.curves.values()))
 
