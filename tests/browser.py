@@ -102,8 +102,9 @@ def wait_for(what: str, holds: Callable[[], Any], seconds: float = 30) -> Any:
 
 def number_in(text: str | None) -> Any:
     """The number that the text is, or the text."""
+    text = (text or "").replace("\xa0", " ")  # a menu of ipywidgets has no other spaces
     try:
-        return float(text or "")
+        return float(text)
     except ValueError:
         return text
 
