@@ -65,9 +65,9 @@ def draw_committee(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2)
         name_axes(left, "networks so far", "share", "New examples read correctly")
-        left.set(xlim=(0.5, 15.8), ylim=(0, 1.02), xticks=range(1, 11))
+        left.set(xlim=(0.6, 12.6), ylim=(0, 1.02), xticks=range(1, 9))
         name_axes(right, "networks so far", "points", "Points more than one of them alone")
-        right.set(xlim=(0.5, 15.8), ylim=(-16, 13), xticks=range(1, 11))
+        right.set(xlim=(0.6, 12.6), ylim=(-16, 13), xticks=range(1, 9))
         right.axhline(0, color="#888888", linewidth=1.0)
         alone_words = {"vote": "their vote", "meanweights": "mean weights"}
         art.shares = [curve(left, w, name) for name, w in {"member": "each alone", **alone_words}.items()]
@@ -103,7 +103,7 @@ def committee() -> Lab:
         alt="Left, share of new examples read by each network, their vote, and mean weights. Right, points gained.",
         figure_size=(9.0, 3.6),
         source=Choice(SOURCES, SOURCES[0], label="members"),
-        count=Slider(1, 10, 8, label="how many"),
+        count=Slider(1, 8, 5, label="how many"),
         job=Choice(list(scarce.JOBS), "wavy lines", label="job"),
         seed=Seed(),
     )

@@ -113,30 +113,33 @@ WORLDS: dict[str, Any] = {
     "in other inks": dl.tint,
 }
 LEARN = 100  # digits
+INK = np.array([1.0, 0.5, 0.02], "float32")  # orange: red is 1, so a picture's red part is the grey one
 TEST = 400
 
 
 def augmentation(kind: str, strength: float) -> Any:
     """One of the kinds, from strength 0, nothing, to 1, as far as the worlds go. A crop knows whole pixels only."""
+    if kind == "colour jitter":
+        return dl.ColorJitter(strength, 0.0)
     crop = [dl.RandomCrop(1)] if strength else []
     kinds: dict[str, list[Any]] = {
         "flip": [dl.HorizontalFlip(strength / 2)],
         "crop": crop,
         "rotation": [dl.RandomRotation(30 * strength)],
         "zoom": [dl.RandomZoom(1 - strength / 2, 1 + strength / 2)],
-        "colour jitter": [dl.ColorJitter(strength, 0.0)],
         "crop and rotation": [*crop, dl.RandomRotation(30 * strength)],
     }
-    return dl.Compose(*kinds[kind])
+    step = dl.Compose(*kinds[kind])
+    return lambda images, rng: step(images[..., :1], rng) * INK  # one channel costs a third of three
 
 
 @lru_cache(maxsize=21)
 def worlds(seed: int) -> tuple[Dataset, list[Dataset]]:
     """Digits in orange ink to learn from, and the same test in each of the worlds, (n, 8, 8, 3)."""
     train, test = (Dataset(d.x.reshape(-1, 8, 8, 1), d.y) for d in scarce.digits(LEARN, 0.0, seed))
-    test, ink, rng = test[:TEST], np.array([1.0, 0.5, 0.02], "float32"), np.random.default_rng(seed)
-    seen = [world(test.x if world is dl.tint else test.x * ink, rng) for world in WORLDS.values()]
-    return Dataset(train.x * ink, train.y), [Dataset(x.astype("float32"), test.y) for x in seen]
+    test, rng = test[:TEST], np.random.default_rng(seed)
+    seen = [world(test.x if world is dl.tint else test.x * INK, rng) for world in WORLDS.values()]
+    return Dataset(train.x * INK, train.y), [Dataset(x.astype("float32"), test.y) for x in seen]
 
 
 def read_worlds(augment: Any, seed: int, epochs: int = 60) -> np.ndarray:

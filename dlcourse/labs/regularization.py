@@ -75,9 +75,10 @@ def describe_weights(state: Any, settings: dict[str, Any]) -> str:
     w, (_, new) = state
     zero, small = np.mean(w == 0), np.mean(np.abs(w) < 0.01)
     of = {"none": "No penalty"}.get(settings["penalty"], f"{settings['penalty']}, λ = {settings['strength']:g}")
+    of = of[0].upper() + of[1:]
     return (
         f"{of}: {zero:.0%} of the weights are exactly zero, {small:.0%} smaller than 0.01; "
-        f"the largest is {np.abs(w).max():.2g}. It reads {scarce.percent(new)} of the new digits."
+        f"the largest is {np.abs(w).max():.2f}. It reads {scarce.percent(new)} of the new digits."
     )
 
 
@@ -219,7 +220,7 @@ def describe_sharpen(state: Any, settings: dict[str, Any]) -> str:
     used = shrinkage.ridge_factors(singular, strength).sum()
     size = f"{off:.0%} of its size" if off < 2 else f"{float(f'{off:.2g}'):,.0f} times its size"
     return (
-        f"λ = {strength:g} uses about {used:.0f} of 64 directions. The answer misses the digit by {size}; "
+        f"With λ = {strength:g}, about {used:.0f} of 64 directions are used. The answer misses the digit by {size}; "
         f"the blurred picture misses it by {before:.0%}. The condition number is {singular[0] / singular[-1]:,.0f}."
     )
 

@@ -1,0 +1,152 @@
+"""The labs of 04_regularization: what they say is what happened, at the ends of their sliders too."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+import dlcourse as dl
+from dlcourse import shrinkage
+from dlcourse.labs import brakes, committee, noise, overfitting, regularization, scarce
+from dlcourse.labs.controls import Choice
+
+LABS = [
+    overfitting.moons, overfitting.digits, overfitting.random_labels, overfitting.stopping, regularization.weights,
+    regularization.lengths, regularization.deblur, noise.dropout, noise.pictures, committee.committee,
+    brakes.smoothing, brakes.clipping,
+]  # fmt: skip
+
+
+def ends(name, control):
+    if name == "seed":
+        return [0]
+    return [control.options[0], control.options[-1]] if isinstance(control, Choice) else [control.low, control.high]
+
+
+@pytest.mark.parametrize("make", LABS, ids=lambda make: make.__name__)
+def test_findings_are_sentences_at_every_corner(make):
+    lab = make()
+    for values in itertools.product(*(ends(name, c) for name, c in lab.controls.items())):
+        settings = lab.settings(**dict(zip(lab.controls, values, strict=True)))
+        (*_, state) = lab.states(settings)
+        with np.errstate(all="ignore"):
+            finding = lab.describe(state, settings)
+        assert finding.endswith(".") and finding[0] == finding[0].upper(), finding
+        assert not re.search(r"\b(nan|inf)\b|%%|\+-|-0\b", finding, re.IGNORECASE), finding
+
+
+# The jobs
+
+
+def test_jobs_keep_test_examples_out_of_training():
+    for name, examples in scarce.JOBS.items():
+        train, test = scarce.job(name, seed=3)
+        assert len(train) == examples and len(test) >= 1000
+        seen = {row.tobytes() for row in train.x}
+        assert sum(row.tobytes() in seen for row in test.x) == 0
+
+
+def test_wrong_labels_are_as_many_as_asked_for():
+    true, _ = scarce.digits(1000, 0.0, seed=0)
+    wrong, _ = scarce.digits(1000, 0.5, seed=0)
+    assert (true.x == wrong.x).all()
+    assert np.mean(true.y != wrong.y) == pytest.approx(0.45, abs=0.04)  # a tenth of the draws hits the true label
+
+
+def test_accuracies_are_those_of_single_runs():
+    both = scarce.accuracies("few digits", scarce.dense, lanes=2, seeds=[1], steps=40, regularizers=[
+        dl.L2(scarce.column(0, 0.01))
+    ])  # fmt: skip
+    train, test = scarce.job("few digits", 1)
+    network = dl.Network(scarce.dense(), (64,), seed=1)
+    more = {"epochs": 10, "batch_size": 25, "seed": 1, "regularizers": [dl.L2(0.01)]}
+    dl.fit(network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.05, 0.9), train, **more)
+    assert both.shape == (1, 2) and both[0, 1] == scarce.shares_right(network, test)
+    assert scarce.points(np.array([[0.5, 0.6, 0.4], [0.5, 0.7, 0.2]])) == pytest.approx([15, -20])
+
+
+@pytest.mark.parametrize("share, words", [(1, "all"), (0, "none"), (0.995, "99.5%"), (0.834, "83%"), (0.004, "0%")])
+def test_shares_in_words(share, words):
+    assert scarce.percent(share) == words
+
+
+@pytest.mark.parametrize("gain, words", [(2.6, "+3"), (-12.2, "−12"), (-0.3, "+0"), (0.0, "+0")])
+def test_gains_in_words(gain, words):
+    assert scarce.signed(gain) == words
+
+
+# What the labs do
+
+
+def test_the_soft_threshold_is_a_proximal_step():
+    network = dl.Network([dl.Dense(3)], (4,), dtype="float64")
+    before = network.layers[0].W.copy()
+    network.layers[0].b[...] = 0.01
+    regularization.SoftThreshold(0.2).project(network.parameters)
+    assert (shrinkage.soft_threshold(before, 0.2) == network.layers[0].W).all()
+    assert (network.layers[0].W == 0).any() and (network.layers[0].b == 0.01).all()
+
+
+def test_a_proximal_l1_has_zeros_where_gradient_steps_have_none():
+    plain, proximal = (regularization.learn_weights(p, 0.01, seed=0)[0] for p in ("L1", "L1, proximal"))
+    assert not (plain == 0).any() and (proximal == 0).mean() > 0.3
+
+
+def test_an_elastic_net_halves_its_strength():
+    (net,) = regularization.penalized("elastic net", 0.02, 0.5)["regularizers"]
+    assert repr(net) == repr(dl.ElasticNet(0.01, 0.01))
+
+
+def test_blurring_keeps_the_ink_of_an_even_page():
+    matrix = regularization.blur()
+    assert matrix.shape == (64, 64) and matrix @ np.ones(64) == pytest.approx(np.ones(64))
+
+
+def test_the_stopping_lab_agrees_with_a_training_that_stops():
+    _, best, last, done = overfitting.stop_in_time(0.03, 0.3, 3, seed=0)
+    train, rest = scarce.digits(300, 0.3, 0)
+    network, stop = dl.Network(scarce.dense(128), (64,), seed=0), dl.EarlyStopping(3)
+    more = {"epochs": 50, "batch_size": 25, "validation": rest[:300], "stop": stop}
+    dl.fit(network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.03, 0.9), train, **more)
+    assert done and (best, last) == (stop.best_epoch + 1, stop.epoch + 1)  # the lab counts from the untrained network
+
+
+def test_masks_are_the_rate_and_lie_where_they_belong():
+    train, _ = scarce.job("few digits")
+    units, weights = noise.mask("Dropout", 0.5, train), noise.mask("DropConnect", 0.25, train)
+    assert units.shape == (64, noise.SHOWN) and weights.shape == (64, 10)
+    assert units.mean() == pytest.approx(0.5, abs=0.05) and weights.mean() == pytest.approx(0.25, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", noise.KINDS)
+def test_augmentation_of_strength_zero_changes_nothing(kind, rng):
+    train, tests = noise.worlds(0)
+    assert noise.augmentation(kind, 0.0)(train.x, rng) == pytest.approx(train.x, abs=1e-6)
+    assert np.abs(noise.augmentation(kind, 1.0)(train.x, rng) - train.x).max() > 0.1
+    assert len(tests) == len(noise.WORLDS) and all((test.y == tests[0].y).all() for test in tests)
+
+
+def test_members_from_different_starts_are_single_trainings():
+    (_, second), _ = committee.members("different starts", 2, "few digits", seed=4)
+    train, _ = scarce.job("few digits", 4)
+    alone = dl.Network(scarce.dense(), (64,), seed=5)
+    dl.fit(alone, dl.SoftmaxCrossEntropy(), dl.Momentum(0.1, 0.9), train, epochs=100, batch_size=25, seed=4)
+    assert (second.parameters.theta == alone.parameters.theta).all()
+
+
+@pytest.mark.parametrize("source", committee.SOURCES)
+def test_the_vote_of_one_is_its_own(source):
+    alone, vote, mean = committee.convene(source, 3, "few digits", seed=0)
+    assert len(alone) == len(vote) == len(mean) == 3 and alone[0] == vote[0] == mean[0]
+
+
+def test_smoothed_labels_say_what_the_formula_says():
+    target = dl.SoftmaxCrossEntropy(0.3).prepare(np.array([4]), (10,), "float64")
+    assert target.max() == pytest.approx(brakes.most_probable(0.3))
+
+
+def test_a_clipped_gradient_is_measured_before_it_is_clipped():
+    losses, lengths, _ = brakes.stumble(0.01, 0.5, seed=0)
+    assert losses.shape == lengths.shape == (300, 2)
+    assert (lengths[0, 0] == lengths[0, 1]) and lengths[:, 1].max() > 100
