@@ -30,6 +30,7 @@ LABS = [
     normalization_batches.train_predict,
     normalization_batches.shift,
 ]
+HEAVY = {normalization.ten_decades, normalization_kinds.placement, normalization_kinds.relatives}
 
 
 def corners(lab):
@@ -46,7 +47,7 @@ def corners(lab):
 @pytest.mark.parametrize("make", LABS, ids=lambda make: make.__name__)
 def test_findings_at_the_corners(make):
     lab = make()
-    for given in corners(lab):
+    for given in corners(lab)[:: 3 if make in HEAVY else 1]:
         settings = lab.settings(**given)
         for state in lab.states(settings):  # noqa: B007 - the last one counts
             pass

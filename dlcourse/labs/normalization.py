@@ -97,7 +97,7 @@ def draw_twins(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, accuracy = panels(figure, 1, 2, width_ratios=[1.3, 1])
         name_axes(left, "step", "loss (nats)", "Loss on each batch", log=True)
-        left.set(xlim=(0, 160), ylim=(0.01, 20), xticks=range(0, STEPS + 1, 23))
+        left.set(xlim=(0, 160), ylim=(0.01, 50), xticks=range(0, STEPS + 1, 23))
         name_axes(accuracy, "epoch", "share", "New digits read correctly")
         accuracy.set(xlim=(0, 5.2), ylim=(0, 1.02), xticks=range(EPOCHS + 1))
         art.losses, art.right = trace(left, TWINS, linewidth=1.5), trace(accuracy, TWINS)

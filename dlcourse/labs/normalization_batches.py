@@ -56,7 +56,7 @@ def draw_modes(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2, width_ratios=[1.35, 1])
         name_axes(left, "step", "loss (nats)", "The same net with two kinds of statistics", log=True)
-        left.set(xlim=(0, 165), ylim=(0.08, 30), xticks=range(0, RUN + 1, 20))
+        left.set(xlim=(0, 165), ylim=(0.08, 50), xticks=range(0, RUN + 1, 20))
         art.losses = [curve(left, name, method, linewidth=1.8) for name, method in MODES.items()]
         name_axes(right, "step", "mean of one unit", "Line: running mean; dots: batches")
         right.set(xlim=(0, RUN), ylim=(-2.5, 2.5))

@@ -71,8 +71,8 @@ def draw_through(figure: Any, state: Any) -> None:
 
 
 def outline(x: float, values: np.ndarray) -> np.ndarray:
-    """The corners of a histogram that lies on its side at x, (corners, 2)."""
-    share = np.histogram(values[np.isfinite(values)], BINS)[0] / max(1, len(values))
+    """The corners of a histogram that lies on its side at x, (corners, 2); what lies outside piles up at its ends."""
+    share = np.histogram(np.clip(values[np.isfinite(values)], BINS[0], BINS[-1]), BINS)[0] / max(1, len(values))
     wide = x + 0.85 * np.minimum(1.0, share / 0.08)
     across = np.concatenate([[x], np.repeat(wide, 2), [x]])
     return np.stack([across, np.concatenate([[-4], np.repeat(BINS, 2)[1:-1], [4]])], axis=1)
@@ -81,7 +81,10 @@ def outline(x: float, values: np.ndarray) -> np.ndarray:
 def short(value: float) -> str:
     if not math.isfinite(value):
         return "lost"
-    return f"{value:.2f}" if 0.01 <= value < 10 else f"{value:.0f}" if 10 <= value < 1000 else f"{value:.0e}"
+    if 0.001 <= value < 1000:
+        return f"{value:.2f}" if 0.01 <= value < 10 else f"{value:.3g}" if value >= 10 else f"{value:.3f}"
+    digit, _, exponent = f"{value:.0e}".partition("e")
+    return f"{digit}e{int(exponent)}" if value else "0"
 
 
 def describe_through(state: Any, settings: dict[str, Any]) -> str:
@@ -145,7 +148,12 @@ def draw_flow(figure: Any, state: Any) -> None:
         name_axes(left, "hidden layer", "deviation", "Gradient that arrives (last layer = 1)", log=True)
         name_axes(right, "hidden layer", "‖dW‖ / ‖W‖", "Gradient over weight, lengths", log=True)
         for ax in (left, right):
-            ax.set(xlim=(-0.5, 1.04), ylim=(LOW, HIGH), xticks=[0, 0.5, 1], xticklabels=["first", "middle", "last"])
+            ax.set(
+                xlim=(-0.5, 1.04),
+                ylim=(LOW / 30, 30 * HIGH),
+                xticks=[0, 0.5, 1],
+                xticklabels=["first", "middle", "last"],
+            )
         art.lines = [*trace(left, TWINS), *trace(right, TWINS)]
         for line in art.lines:
             line.text.set_horizontalalignment("right")
@@ -163,21 +171,24 @@ def describe_flow(state: Any, settings: dict[str, Any]) -> str:
     arriving, _turning = state
     layers, words = len(arriving[0]) - 1, []
     for values, name in zip(arriving, ("without batch norm", "with it"), strict=True):
-        if not (np.isfinite(values).all() and (values > 0).all()):
-            words.append(f"{name} it leaves the range of the numbers")
-            continue
-        ratio = float(values[0] / values[-1])
-        words.append(f"{name} {times(ratio)}, {ratio ** (1 / layers):.2f} times a layer")
-    text = f"Between the last hidden layer and the first the gradient becomes {words[0]}; {words[1]}."
+        if np.isfinite(values).all() and (values > 0).all():
+            ratio = float(values[0] / values[-1])
+            words.append(f"{times(ratio)} {name}, {ratio ** (1 / layers):.2f} times a layer")
+        else:
+            words.append(f"a number out of range {name}")
+    text = f"From the last hidden layer back to the first the gradient becomes {words[0]}; {words[1]}."
     if settings["activation"] == "ReLU":
         text += f" The theory for batch norm and ReLU says {theory.relu_batch_norm_growth():.2f}."
     return text
 
 
 def times(ratio: float) -> str:
-    """4 times longer, 1e+06 times shorter."""
+    """4 times longer, 460,000 times shorter, 10^12 times shorter."""
     size = max(ratio, 1 / ratio)
-    return f"{size:.2g} times {'longer' if ratio >= 1 else 'shorter'}"
+    number = (
+        f"{size:.2g}" if size < 100 else f"{float(f'{size:.2g}'):,.0f}" if size < 1e6 else f"10^{np.log10(size):.0f}"
+    )
+    return f"{number} times {'longer' if ratio >= 1 else 'shorter'}"
 
 
 def gradient_flow() -> Lab:

@@ -35,7 +35,7 @@ def draw_places(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, ends = panels(figure, 1, 2, width_ratios=[1.3, 1])
         name_axes(left, "epoch", "loss (nats)", "Training loss, six starts each", log=True)
-        left.set(xlim=(0.9, 3.7), ylim=(0.02, 5), xticks=range(1, 4))
+        left.set(xlim=(0.9, 3.7), ylim=(0.02, 8), xticks=range(1, 4))
         name_axes(ends, "batch norm and activation", "share", "New digits read, every start")
         ends.set(xlim=(-0.6, 2.6), ylim=(0, 1.02), xticks=range(3), xticklabels=names.values())
         looks = [look(METHODS[name]) for name in PLACES]
@@ -60,7 +60,7 @@ def describe_places(state: Any, settings: dict[str, Any]) -> str:
     losses, right = state
     end, share = np.median(losses[:, -1], axis=1), np.median(right, axis=1)
     words = [
-        f"{name} {loss:.2f} nats and {each:.0%} read" if np.isfinite(loss) else f"{name} it diverges"
+        f"{name} {loss:.2f} nats and {each:.0%} read" if loss < 10 else f"{name} the loss runs away"
         for name, loss, each in zip(("without", "before", "after"), end, share, strict=True)
     ]
     return f"The middle of six starts, {settings['activation']}: {words[1]}; {words[2]}; {words[0]}."
@@ -108,7 +108,7 @@ def draw_family(figure: Any, state: Any) -> None:
     if not figure.axes:
         (ax,) = panels(figure)
         name_axes(ax, "step", "loss (nats)", "Loss on new digits, three hidden layers", log=True)
-        ax.set(xlim=(0, 125), ylim=(0.08, 10), xticks=range(0, 101, 20))
+        ax.set(xlim=(0, 125), ylim=(0.08, 20), xticks=range(0, 101, 20))
         art.lines = trace(ax, FAMILY)
         for line in art.lines:
             line.marks = 10

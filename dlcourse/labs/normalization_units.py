@@ -17,14 +17,18 @@ from dlcourse.plots.style import styled
 # One unit, before and after
 
 UNITS = {"a pixel": 20, "another pixel": 35, "a pixel that is always 0": 0}
-GAINS, SHIFTS = ("1", "σ", "√(σ² + ε)"), ("0", "μ")
+GAINS, SHIFTS = ("one", "σ", "√(σ² + ε)"), ("zero", "μ")
 
 
 def values_of(unit: str) -> np.ndarray:
-    """What one unit holds for all 1437 digits, (1437, 1): a pixel, or a unit of a hidden layer before its ReLU."""
+    """What one unit holds for all 1437 digits, (1437, 1): a pixel, or a unit of a hidden layer before its ReLU.
+
+    Pixels are stored in steps of 1/16; a draw within the step undoes the rounding, so that histograms have no gaps.
+    """
     train, _ = dl.datasets.digits()
     if unit in UNITS:
-        return train.x[:, UNITS[unit], None].astype(float)
+        pixel = train.x[:, UNITS[unit], None].astype(float)
+        return pixel + np.random.default_rng(0).uniform(-1 / 32, 1 / 32, pixel.shape) * (pixel.max() > 0)
     net = dl.Network([dl.Dense(32), dl.ReLU(), dl.Dense(32)], input_shape=(64,), dtype="float64")
     return dl.to_host(net.predict(train.x))[:, 3:4]
 
@@ -35,7 +39,7 @@ def normalize(unit: str, gain: str, shift: str, eps: float, rows: str) -> Any:
     norm = dl.BatchNorm(eps=eps)
     norm.build((1,), dtype="float64")
     mean, variance = batch.mean(), batch.var()
-    norm.gamma[...] = {"1": 1.0, "σ": math.sqrt(variance), "√(σ² + ε)": math.sqrt(variance + eps)}[gain]
+    norm.gamma[...] = {"one": 1.0, "σ": math.sqrt(variance), "√(σ² + ε)": math.sqrt(variance + eps)}[gain]
     norm.beta[...] = mean if shift == "μ" else 0.0
     y = norm.forward(batch, training=True)
     if rows != "this batch":
@@ -65,7 +69,7 @@ def draw_unit(figure: Any, state: Any) -> None:
                 for ax in (before, after)
             ]
             line.plot([-4, 4], [-4, 4], color="#999999", linewidth=1.2, linestyle=":")
-            line.text(3.8, 2.4, "y = x", color="#666666", ha="right", fontsize=11)
+            line.text(2.7, 3.2, "y = x", color="#666666", ha="right", fontsize=11)
             art.dots = line.plot([], [], "o", color=look("batchnorm")["color"], markersize=4)[0]
         name_axes(line, "x", "y", "y against x")
         line.set(xlim=(-4, 4), ylim=(-4, 4))
@@ -84,7 +88,9 @@ def describe_unit(state: Any, settings: dict[str, Any]) -> str:
     x, y = state
     apart = float(np.abs(y - x).max())
     void = "y is x again, to the last digit" if apart < 1e-12 else f"y differs from x by up to {apart:.2g}"
-    learned = f"γ = {settings['gain']} and β = {settings['shift']}"
+    plain = {"one": "1", "zero": "0"}
+    gain, shift = (plain.get(settings[name], settings[name]) for name in ("gain", "shift"))
+    learned = f"γ = {gain} and β = {shift}"
     return f"After: mean {tidy(y.mean())}, deviation {tidy(y.std())}. With {learned} {void}."
 
 
@@ -97,10 +103,10 @@ def one_unit() -> Lab:
         alt="Histograms of one unit before and after batch norm, with a bell curve; and after against before.",
         figure_size=(9.0, 3.4),
         unit=Choice(["a hidden unit", *UNITS], "a pixel", label="unit"),
-        gain=Choice(list(GAINS), "1", label="γ"),
-        shift=Choice(list(SHIFTS), "0", label="β"),
+        gain=Choice(list(GAINS), "one", label="γ"),
+        shift=Choice(list(SHIFTS), "zero", label="β"),
         eps=Choice([1e-8, 1e-5, 1e-3, 1e-1], 1e-5, label="ε"),
-        rows=Choice(["this batch", "the next batch"], "this batch", label="γ, β from, applied to"),
+        rows=Choice(["this batch", "the next batch"], "this batch", label="applied to"),
     )
 
 
