@@ -1,4 +1,4 @@
-"""The command line: `dlcourse lab` opens the course, `dlcourse doctor` says what works on this machine.
+"""The command line: `dlcourse lab` opens the course, `check` and `progress` are for its exercises, `doctor` helps.
 
 A subcommand imports what it needs when it runs, so that `dlcourse --help` answers at once.
 """
@@ -48,6 +48,31 @@ def doctor(args: argparse.Namespace) -> int:
     return 0 if works else 1
 
 
+def check(args: argparse.Namespace) -> int:
+    from dlcourse.checks.notebook import check_notebook
+
+    results = []
+    for passed, text in check_notebook(args.notebook):
+        print(text, end="\n\n", flush=True)
+        results.append(passed)
+    if not results:
+        raise UserError(
+            f"NOTEBOOK must hold checks, dlcourse.check(…); got notebook={args.notebook}. Take an exercise."
+        )
+    print(f"{sum(results)} of {len(results)} solved")
+    return 0 if all(results) else 1
+
+
+def progress(args: argparse.Namespace) -> int:
+    from dlcourse.checks import exercises
+    from dlcourse.checks.progress import overview
+
+    beside = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else Path()
+    for line in overview(args.folder or beside, exercises()):
+        print(line)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dlcourse", description="A hands-on course on training deep networks.")
     parser.add_argument("--version", action="version", version=f"dlcourse {__version__}")
@@ -58,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--no-browser", dest="browser", action="store_false", help="print the address instead")
     command.add_argument("--port", type=int, help="default: the next free one")
     command.set_defaults(run=lab)
+
+    command = commands.add_parser("check", help="run a notebook and check its exercises, as its own cells do")
+    command.add_argument("notebook", metavar="NOTEBOOK", type=Path)
+    command.set_defaults(run=check)
+
+    command = commands.add_parser("progress", help="show what is solved, chapter by chapter")
+    command.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="default: where `dlcourse lab` put it")
+    command.set_defaults(run=progress)
 
     command = commands.add_parser("doctor", help="say what works on this machine, and what to do about the rest")
     _add_folder(command)

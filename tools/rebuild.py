@@ -2,6 +2,7 @@
 
 Runs the chapters and stores their outputs, so that they show pictures and findings where there is no kernel.
 A lab keeps its still picture; the live widget, which only a running kernel can bring back, is left out.
+Without a name it also makes exercises/ out of the masters in solutions/ (exercises.py).
 """
 
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+import exercises
 
 ROOT = Path(__file__).parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -30,3 +33,5 @@ def rebuild(path: Path) -> None:
 if __name__ == "__main__":
     for each in map(Path, sys.argv[1:] or sorted((ROOT / "notebooks").glob("*.ipynb"))):
         rebuild(each)
+    if not sys.argv[1:]:
+        exercises.rebuild()

@@ -14,8 +14,8 @@ notebook     `dlcourse check NOTEBOOK`: the checks of a whole notebook, from a s
 from dlcourse.checks.checking import check
 from dlcourse.checks.exercise import Exercise, Question
 from dlcourse.checks.judge import judge
-from dlcourse.checks.questions import judge_question, question
+from dlcourse.checks.questions import question
 from dlcourse.checks.report import Finding, Report
 from dlcourse.checks.tables import exercises
 
-__all__ = ["Exercise", "Finding", "Question", "Report", "check", "exercises", "judge", "judge_question", "question"]
+__all__ = ["Exercise", "Finding", "Question", "Report", "check", "exercises", "judge", "question"]

@@ -28,9 +28,9 @@ class CheckFailed(AssertionError):
 def check(name: str, answer: Any) -> Report:
     """Is `answer` a solution of the exercise `name`? Says what holds, what does not, and which mistake it looks like.
 
-    answer: the function itself, not called; for a question the pair (ticket, letter). The inputs are new ones every
-    time. It never raises: errors and endless loops in the answer are findings too. Each further try brings a further
-    hint, up to three. What is solved is kept for `dlcourse progress`.
+    answer: the function itself, not called; for a question also the pair (ticket, letter). The inputs are new ones
+    every time. It never raises: errors and endless loops in the answer are findings too. Each further try brings a
+    further hint, up to three. What is solved in a notebook is kept for `dlcourse progress`.
     """
     try:
         report = examine(name, answer)
@@ -48,12 +48,13 @@ def examine(name: str, answer: Any, seed: int | None = None) -> Report:
         return unknown(name, answer)
     exercise = table[name]
     if isinstance(exercise, Question):
-        report = spend(exercise, answer)
+        given = answer if callable(answer) else lambda: answer
+        report = spend(exercise, run(given, [()], SECONDS))
     else:
         report = examine_function(exercise, answer, np.random.default_rng(seed))
     if report:
         _tries[name] = 0
-    else:
+    elif report.begun:
         report = with_hint(report, exercise)
     return progress.record(report, exercise)
 

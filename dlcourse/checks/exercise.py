@@ -63,7 +63,7 @@ class Exercise:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A claim to judge by looking at curves. The ticket decides them; the answer is (ticket, letter)."""
+    """A claim to judge by looking at curves. The ticket decides them; the answer is both."""
 
     name: str
     chapter: str
@@ -90,6 +90,10 @@ class Question:
         """By letter."""
         order = zip(self.letters, self.order(ticket), strict=True)
         return {letter: self.run(np.random.default_rng([ticket, 2]), kind) for letter, kind in order}
+
+    def calls(self, rng: np.random.Generator) -> list[tuple]:
+        """The learner's function takes nothing and returns (ticket, letter)."""
+        return [()]
 
     def answer(self, ticket: int) -> str:
         return self.letters[self.order(ticket).index(self.right)]

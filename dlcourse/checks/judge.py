@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.checks.exercise import Exercise
-from dlcourse.checks.report import Finding, Report
+from dlcourse.checks.exercise import Exercise, Question
+from dlcourse.checks.questions import judge_question
+from dlcourse.checks.report import UNWRITTEN, Finding, Report
 from dlcourse.checks.runner import Answer, run
 
 TODO = "Nothing here yet: put your code in place of the line that raises NotImplementedError."
 
 
-def judge(exercise: Exercise, calls: Sequence[tuple], answers: Sequence[Answer]) -> Report:
+def judge(exercise: Exercise | Question, calls: Sequence[tuple], answers: Sequence[Answer]) -> Report:
+    """What the answers are worth, and why. It neither gives hints nor keeps a record."""
+    if isinstance(exercise, Question):
+        return judge_question(exercise, answers)
     with np.errstate(all="ignore"):
         right = run(exercise.reference, calls)
         findings = tuple(examine(exercise, calls, answers, right))
@@ -49,7 +53,7 @@ def examine(
         return
     yield Finding(True, "it runs")
 
-    form = f"it returns {', '.join(exercise.returns) or 'the right form'}"
+    form = f"it returns {', '.join(exercise.returns)}" if exercise.returns else "what it returns has the right shape"
     fitted = []
     for call, answer, truth in zip(calls, answers, right, strict=True):
         got, problem = fit(exercise, answer.value, truth.value)
@@ -76,7 +80,7 @@ def examine(
 def failure(exercise: Exercise, call: tuple, answer: Answer, right: Answer) -> Finding:
     given = show_call(exercise, call)
     if answer.kind == "todo":
-        return Finding(False, "it is written", TODO)
+        return Finding(False, UNWRITTEN, TODO)
     if answer.kind == "value":
         return Finding(False, f"it returns {', '.join(exercise.returns) or 'numbers'}", f"It returned {answer.problem}")
     words = "it comes to an end" if answer.kind == "time" else "it runs"

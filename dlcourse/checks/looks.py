@@ -30,14 +30,14 @@ def rate_run(rng: np.random.Generator, kind: str) -> np.ndarray:
 
 
 def start_run(rng: np.random.Generator, kind: str) -> np.ndarray:
-    """The loss of a small tanh network on two classes that no straight line parts."""
-    init = {"zeros": Zeros(), "constant": Constant(0.2), "tiny": Gaussian(0.0, 0.05), "msra": MSRA()}[kind]
+    """The loss of a small tanh network on two classes that a bent line parts."""
+    init = {"zeros": Zeros(), "constant": Constant(0.2), "tiny": Gaussian(0.0, 0.002), "msra": MSRA()}[kind]
     x = rng.normal(size=(128, 2))
-    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    y = (x[:, 0] + x[:, 1] ** 2 > 1).astype(int)
     seed = int(rng.integers(1000))
     layers = [Dense(12, init), Tanh(), Dense(2, init)]
     network, rule = Network(layers, input_shape=(2,), seed=seed, dtype="float64"), Momentum(0.15, 0.9)
-    run = training_steps(network, SoftmaxCrossEntropy(), rule, (x, y), epochs=250, batch_size=128, seed=seed)
+    run = training_steps(network, SoftmaxCrossEntropy(), rule, (x, y), epochs=150, batch_size=128, seed=seed)
     return np.array([float(step.loss) for step in run])
 
 
@@ -132,7 +132,7 @@ which_used_zeros = Question(
     hints=(
         "With all weights zero the hidden units are silent, and so is the gradient of every weight.",
         "What is left to learn are the biases of the last layer: how frequent each class is.",
-        "Look for the one that never gets below ln 2 = 0.69 by more than the classes' imbalance.",
+        "Look for the one that comes to rest at once, near ln 2 = 0.69, and never moves again.",
     ),
 )
 
@@ -214,13 +214,13 @@ which_had_stairs = Question(
     right="stairs",
     kinds={
         "constant": "That rate is constant: the loss rattles at the same height to the end.",
-        "stairs": "Each cut of the rate lets the loss drop to a new floor at once, where it rattles less.",
+        "stairs": "After each cut of the rate the loss sinks to a new floor, and rattles less.",
         "cosine": "That is a cosine: the floor sinks gently, all the way, and fastest in the middle.",
         "warmup": "That rate warms up: slow at first, then it rattles at the height of the full rate.",
     },
     hints=(
         "The floor on which the loss rattles is proportional to the rate.",
-        "Two cuts: two sudden drops.",
+        "Two cuts: two bends downwards.",
         "Log axis: equal steps.",
     ),
 )

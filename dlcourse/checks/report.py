@@ -10,6 +10,9 @@ MIME = "application/vnd.dlcourse.report+json"
 GOOD, BAD = "var(--jp-success-color0, #1b5e20)", "var(--jp-error-color1, #b3261e)"
 
 
+UNWRITTEN = "it is written"  # the property of an exercise that nobody has begun
+
+
 @dataclass(frozen=True)
 class Finding:
     """One property: did it hold, and if not, what came and what should have."""
@@ -46,6 +49,10 @@ class Report:
     @property
     def passed(self) -> bool:
         return bool(self.findings) and all(finding.passed for finding in self.findings)
+
+    @property
+    def begun(self) -> bool:
+        return any(finding.words != UNWRITTEN for finding in self.findings)
 
     def __bool__(self) -> bool:
         return self.passed

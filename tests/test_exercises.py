@@ -1,0 +1,135 @@
+"""The notebooks with exercises: masters that solve what they ask, and what learners get, generated from them."""
+
+import ast
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+import dlcourse as dl
+from dlcourse.checks import Exercise, exercises, judge
+from dlcourse.checks.runner import run
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import exercises as tool  # noqa: E402
+
+TABLE = exercises()
+MASTERS = tool.masters()
+each_master = pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+each_entry = pytest.mark.parametrize("entry", TABLE.values(), ids=lambda entry: entry.name)
+
+
+def solution_cell(path, name):
+    (cell,) = (c for c in nbformat.read(path, 4).cells if c.metadata.get("nbgrader", {}).get("grade_id") == name)
+    return cell
+
+
+def functions(source):
+    space = {"np": np}
+    exec(compile(source, "an exercise", "exec"), space)
+    return space
+
+
+def master_of(entry):
+    return ROOT / "solutions" / entry.notebook / f"{entry.notebook}.ipynb"
+
+
+@each_master
+def test_exercises_are_made_from_the_masters(master):
+    path = tool.exercise_path(master)
+    made = nbformat.writes(tool.student_version(master)) + "\n"
+    assert path.read_text() == made, "run: python tools/exercises.py"
+
+
+def test_there_is_no_exercise_without_a_master():
+    made = {path.relative_to(ROOT / "exercises") for path in (ROOT / "exercises").rglob("*.ipynb")}
+    assert {path.relative_to(ROOT / "solutions") for path in MASTERS} == {p for p in made if "checkpoint" not in str(p)}
+
+
+@each_master
+def test_no_answer_is_left_in_what_learners_get(master):
+    text = tool.exercise_path(master).read_text()
+    assert "SOLUTION" not in text
+    for cell in nbformat.read(master, 4).cells:
+        for answer in re.findall(r"### BEGIN SOLUTION.*\n((?:.*\n)*?) *### END SOLUTION", cell.source + "\n"):
+            assert answer.strip().splitlines()[-1].strip() not in text or "return" not in answer
+
+
+@each_master
+def test_a_master_is_valid_and_clean(master):
+    notebook = nbformat.read(master, 4)
+    nbformat.validate(notebook)
+    ids = [cell.metadata.nbgrader.grade_id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert master.stem == master.parent.name
+    assert notebook.cells[0].source.startswith("# ")
+    (chapter,) = re.findall(r"\]\((\.\./\.\./notebooks/[^)]+)\)", notebook.cells[0].source)
+    named = {entry.chapter for entry in TABLE.values() if entry.notebook == master.stem}
+    assert named == {Path(chapter).stem}
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+
+
+def test_every_exercise_has_its_cells_and_its_points():
+    told = {}
+    for master in MASTERS:
+        for cell in nbformat.read(master, 4).cells:
+            facts = cell.metadata.nbgrader
+            if facts.grade:
+                name = facts.grade_id.removeprefix("check_")
+                told[name] = (master.stem, facts.points)
+                assert facts.locked
+                assert cell.source == f'dl.check("{name}", {name})'
+    assert told == {entry.name: (entry.notebook, entry.points) for entry in TABLE.values()}
+
+
+@each_entry
+def test_the_masters_solution_passes(entry):
+    solution = functions(solution_cell(master_of(entry), entry.name).source)[entry.name]
+    for seed in range(3):
+        calls = entry.calls(np.random.default_rng([seed, 7]))
+        report = judge(entry, calls, run(solution, calls))
+        assert report.passed, report
+
+
+@each_entry
+def test_the_stub_is_said_to_be_unwritten(entry):
+    stub = functions(solution_cell(tool.exercise_path(master_of(entry)), entry.name).source)[entry.name]
+    report = dl.check(entry.name, stub)
+    assert not report.begun, report
+    assert "NotImplementedError" in repr(report) or "in place of the line" in repr(report)
+    assert report.points == 0
+    assert not report.hint
+
+
+@each_entry
+def test_the_stub_says_what_goes_in_and_gives_one_worked_number(entry):
+    source = solution_cell(tool.exercise_path(master_of(entry)), entry.name).source
+    stub, solution = functions(source)[entry.name], functions(solution_cell(master_of(entry), entry.name).source)
+    assert len(inspect.getdoc(stub)) > 40
+    if not isinstance(entry, Exercise):
+        return
+    assert list(inspect.signature(stub).parameters) == entry.parameters
+    ((call, result),) = re.findall(r">>> (.+)\n +(.+)", source)
+    wanted, got = ast.literal_eval(result), eval(call, solution)
+    pairs = zip(wanted, got, strict=True) if isinstance(wanted, tuple) else [(wanted, got)]
+    for want, have in pairs:
+        np.testing.assert_allclose(np.asarray(have, float), np.asarray(want, float), atol=6e-5)
+
+
+def test_there_are_exercises_for_every_chapter():
+    by_chapter = {}
+    for entry in TABLE.values():
+        by_chapter.setdefault(entry.chapter, []).append(entry)
+    assert sorted(by_chapter) == [
+        "00_start", "01_initialization", "02_momentum", "03_batch_normalization", "04_regularization", "05_decay",
+    ]  # fmt: skip
+    assert len(TABLE) >= 30
+    for entries in by_chapter.values():
+        assert len(entries) >= 5
+        assert sum(not isinstance(entry, Exercise) for entry in entries) == 1  # one to look at
