@@ -27,7 +27,7 @@ def draw_restarts(figure: Any, runs: Runs) -> None:
 
 def describe_restarts(runs: Runs, settings: dict[str, Any]) -> str:
     count, done = runs.schedules[1].period(STEPS - 1)
-    first = f"{count} restart{'s' * (count != 1)}; at the last step, {done:.1%} of the present period is done."
+    first = f"Restarted {count} time{'s' * (count != 1)}; at the last step {done:.1%} of a period is done."
     return f"{first} {outcome(runs, ['constant', 'restarts'])}"
 
 
@@ -40,7 +40,7 @@ def restarts() -> Lab:
         alt="Left, a learning rate that falls and jumps up again. Right, the training loss with it and without.",
         learning_rate=Slider(0.01, 10.0, 2.0, log=True, label=RATE),
         first_decay_steps=Slider(60, 720, 240, step=30, label="first period D"),
-        t_mul=Slider(1.0, 2.0, 1.0, step=0.25, label="each period times"),
+        t_mul=Slider(1.0, 2.0, 1.0, step=0.5, label="each period times"),
         m_mul=Slider(0.1, 1.0, 1.0, step=0.1, label="each height times"),
         seed=Seed(),
     )
@@ -105,9 +105,8 @@ def describe_plateau(runs: Runs, settings: dict[str, Any]) -> str:
     cuts = np.flatnonzero(np.diff(rates)) + 1
     first = "It never cuts the rate."
     if len(cuts):
-        first = (
-            f"It cuts the rate {len(cuts)} time{'s' * (len(cuts) != 1)}, first at step {cuts[0]}, to {rates[-1]:.2g}."
-        )
+        times = f"{len(cuts)} time{'s' * (len(cuts) != 1)}"
+        first = f"It cuts the rate {times}, first at step {cuts[0]}; {rates[-1]:.2g} is left."
     return f"{first} {outcome(runs, ['constant', 'plateau'])}"
 
 
@@ -136,9 +135,9 @@ def one_hidden() -> list[Any]:
     return [dl.Dense(32), dl.ReLU(), dl.Dense(10)]
 
 
-def rising_train(schedules: Any, seed: int = 0) -> Runs:
+def rising_train(schedules: Any, seed: int = 0, look: int = 2) -> Runs:
     """Sixteen epochs in large batches with momentum 0.9, where the first steps are the dangerous ones."""
-    return train(schedules, seed, one_hidden, EPOCHS, BATCH, momentum=0.9, look=2)
+    return train(schedules, seed, one_hidden, EPOCHS, BATCH, momentum=0.9, look=look)
 
 
 def train_rising(schedule: str, learning_rate: float, rise: float, seed: int) -> Runs:
@@ -235,7 +234,7 @@ def describe_search(state: Any, settings: dict[str, Any]) -> str:
     words = f"{times:.1f} times the best" if times >= 1 else f"the best is {1 / times:.1f} times as large"
     return (
         f"The test stops after {len(test.losses)} steps and suggests η = {test.suggestion:.2g}. Of the 16 rates tried "
-        f"in full, {best:.2g} ends lowest, at {ends.min():.3f} nats: {words}."
+        f"in full, η = {best:.2g} ends lowest, at {ends.min():.3f} nats: {words}."
     )
 
 

@@ -48,7 +48,7 @@ def draw_settle(figure: Any, state: Any) -> None:
         left.set(xlabel="slope", ylabel="height", title="")
         left.set_title("The weights' way over the loss", loc="left")
         name_axes(right, "pass over the data", "distance", "Distance to the best line", log=True)
-        right.set(xlim=(0, 20), ylim=(3e-3, 6), xticks=range(0, 16, 5))
+        right.set(xlim=(0, 20), ylim=(1e-3, 6), xticks=range(0, 16, 5))
         art.paths = [path(left, "", "sgd"), path(left, "", "schedule")]
         art.curves = [curve(right, "constant", "sgd"), curve(right, "falling", "schedule")]
         for each in art.paths:
@@ -61,7 +61,8 @@ def draw_settle(figure: Any, state: Any) -> None:
     for points, seen, line in zip((constant, falling), art.paths, art.curves, strict=True):
         seen.set_points(np.clip(points, -1e3, 1e3))
         away = distances(points)
-        line.set_data(np.arange(len(points)) * batch_size / POINTS, np.clip(away, 3e-3, 1e3))
+        away = np.where(away > 1e-3, np.minimum(away, 1e3), np.nan)  # lower, it is there
+        line.set_data(np.arange(len(points)) * batch_size / POINTS, away)
     spread_labels(art.curves)
 
 
@@ -81,6 +82,8 @@ def describe_settle(state: Any, settings: dict[str, Any]) -> str:
             f"; falling to {last:.2g}, it ends {ends[1]:.2g} away" if ends[1] < 10 else ", and so does the falling one"
         )
         return f"η = {eta:g} is too much for batches of {settings['batch_size']}: kept constant it runs away{other}."
+    if not settings["decay_rate"]:
+        return f"With decay rate 0 both walkers are one. Over the last quarter of the steps it is {ends[0]:.2g} away."
     return (
         f"Over the last quarter of the steps the constant rate {eta:g} is {ends[0]:.2g} away from the best line; "
         f"the rate that falls to {last:.2g} is {ends[1]:.2g} away."
@@ -151,8 +154,8 @@ def draw_measure(figure: Any, state: Any) -> None:
     end = squares[LONG // 2 :].mean() / 2
     art.run.set_data(np.arange(LONG + 1), squares / 2)
     art.level.set_data([0, LONG], [theory.rattle(product, 1.0, 1.0, momentum) / 2] * 2)
-    art.law.set_data(PRODUCTS, heights(momentum))
-    art.law.text.set_visible(momentum > 0)
+    shown = momentum > 0  # without it the curve would hide the other
+    art.law.set_data(PRODUCTS, heights(momentum) if shown else np.full(len(PRODUCTS), np.nan))
     art.here.set_data([product], [end])
     spread_labels([art.plain, art.law])
 
@@ -205,7 +208,7 @@ def draw_fall(figure: Any, state: Any) -> None:
         name_axes(left, "step, log scale", "learning rate η", "The rate", log=True)
         name_axes(right, "step, log scale", "distance", "Distance to the minimum, 100 walkers", log=True)
         left.set(xlim=(1, MANY), ylim=(1e-6, 3), xscale="log")
-        right.set(xlim=(1, 20 * MANY), ylim=(0.01, 20), xscale="log", xticks=[1, 10, 100, 1000])
+        right.set(xlim=(1, 32 * MANY), ylim=(0.01, 20), xscale="log", xticks=[1, 10, 100, 1000])
         art.rate = curve(left, "", "schedule", marker="")
         art.seen = curve(right, "walkers", "schedule", marker="", linewidth=3.5, alpha=0.4)
         art.exact = curve(right, "exact", "schedule", marker="", linewidth=1.4)

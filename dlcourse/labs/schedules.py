@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.labs.controls import Choice, Slider, Switch
+from dlcourse.labs.controls import Choice, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.momentum import RATE
 from dlcourse.plots import curve, name_axes, panels, spread_labels
@@ -115,8 +115,10 @@ def ending(schedule: Any) -> str:
 
 # Schedules that go on falling
 
+SMOOTH, STAIRS = "smooth", "staircase"
 
-def train_falling(schedule: str, learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool) -> Runs:
+
+def train_falling(schedule: str, learning_rate: float, decay_steps: int, decay_rate: float, fall: str) -> Runs:
     kinds: dict[str, Any] = {
         "exponential": dl.ExponentialDecay,
         "natural exponential": dl.NaturalExponentialDecay,
@@ -126,7 +128,7 @@ def train_falling(schedule: str, learning_rate: float, decay_steps: int, decay_r
         falls = range(decay_steps, STEPS, decay_steps)
         values = [learning_rate * decay_rate**k for k in range(len(falls) + 1)]
         return compared(dl.PiecewiseConstantDecay(list(falls), values), learning_rate)
-    return compared(kinds[schedule](learning_rate, decay_steps, decay_rate, staircase), learning_rate)
+    return compared(kinds[schedule](learning_rate, decay_steps, decay_rate, fall == STAIRS), learning_rate)
 
 
 def draw_falling(figure: Any, runs: Runs) -> None:
@@ -139,9 +141,8 @@ def describe_falling(runs: Runs, settings: dict[str, Any]) -> str:
     schedule = runs.schedules[1]
     if settings["schedule"] == "piecewise constant":
         count, last = len(schedule.boundaries), schedule.values[-1]
-        first = f"The rate is cut {count} time{'s' * (count != 1)}, from {schedule.values[0]:g} to {last:.2g}."
-        if not count:
-            first = f"The first boundary is never passed: the rate stays {schedule.values[0]:g}."
+        passed = f"{count} boundar{'ies' if count != 1 else 'y'}"
+        first = f"The rate passes {passed} and goes from {schedule.values[0]:g} to {last:.2g}."
     else:
         first = ending(schedule)
     return f"{first} {outcome(runs, ['constant', 'falling'])}"
@@ -158,7 +159,7 @@ def falling() -> Lab:
         learning_rate=Slider(0.01, 10.0, 2.0, log=True, label=RATE),
         decay_steps=Slider(60, 720, 240, step=60, label="decay steps D"),
         decay_rate=Slider(0.01, 1.0, 0.1, log=True, label="decay rate"),
-        staircase=Switch(False, label="staircase"),
+        fall=Choice([SMOOTH, STAIRS], SMOOTH, label="fall"),
     )
 
 
@@ -188,6 +189,6 @@ def landing() -> Lab:
         schedule=Choice(["polynomial", "polynomial, cycle", "cosine", "linear cosine"], "cosine"),
         learning_rate=Slider(0.01, 10.0, 2.0, log=True, label=RATE),
         decay_steps=Slider(60, 720, 720, step=60, label="decay steps D"),
-        power=Slider(0.25, 4.0, 1.0, step=0.25, label="power (polynomial)"),
+        power=Slider(0.5, 4.0, 1.0, step=0.5, label="power (polynomial)"),
         waves=Slider(0.5, 4.5, 0.5, step=0.5, label="periods (linear cosine)"),
     )

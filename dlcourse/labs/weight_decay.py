@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.labs.controls import Choice, Seed, Slider, Switch
+from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.momentum import RATE
+from dlcourse.labs.schedules import SMOOTH, STAIRS
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 from dlcourse.settings import Rate, settings
 
@@ -58,7 +59,7 @@ def draw_twins(figure: Any, state: Any) -> None:
         right.plot([-EXTENT, EXTENT], [-EXTENT, EXTENT], ":", color="#777777", linewidth=1.5)
         (art.dots,) = right.plot([], [], ".", color=dl.plots.look("sgdw")["color"], markersize=4, alpha=0.5)
         art.curves = [
-            curve(left, "L2", "l2", marker="", linewidth=4.5, alpha=0.6),
+            curve(left, "L2", "l2", marker="", linestyle="-", linewidth=5.0, alpha=0.5),
             curve(left, "decay", "sgdw", marker=""),
         ]
     for line, norm in zip(art.curves, norms, strict=True):
@@ -69,11 +70,12 @@ def draw_twins(figure: Any, state: Any) -> None:
 
 def describe_twins(state: Any, settings: dict[str, Any]) -> str:
     weights, norms = state
+    rule = settings["rule"][0].upper() + settings["rule"][1:]
     apart, size = np.abs(weights[0] - weights[1]).max(), np.sqrt((weights**2).mean())
     verdict = "the same run, but for rounding" if apart < 1e-4 * size else "two different runs"
     penalty = "λ/2" if settings["strength"] == HALF else "λ"
     return (
-        f"{settings['rule']}, L2({penalty}) beside decay λ = {settings['decay']:g}: {verdict}. Two weights differ by "
+        f"{rule}, L2({penalty}) beside decay λ = {settings['decay']:g}: {verdict}. Two weights differ by "
         f"{apart:.1g} at most; the norms end at {norms[0, -1, 1]:.2f} and {norms[1, -1, 1]:.2f}."
     )
 
@@ -125,9 +127,9 @@ def readings(factor: float) -> tuple[np.ndarray, np.ndarray]:
 LONG = 1260  # seven epochs of 180 batches
 
 
-def cook(learning_rate: float, decay_rate: float, decay_steps: int, staircase: bool, factor: float) -> Any:
+def cook(learning_rate: float, decay_rate: float, decay_steps: int, fall: str, factor: float) -> Any:
     digits, test = dl.datasets.digits()
-    schedule = dl.ExponentialDecay(learning_rate, decay_steps, decay_rate, staircase)
+    schedule = dl.ExponentialDecay(learning_rate, decay_steps, decay_rate, staircase=fall == STAIRS)
     fixed, slope = readings(factor)
     network = dl.Network([dl.Dense(10)], input_shape=(64,), lanes=4, seed=0)
     loss, optimizer = dl.SoftmaxCrossEntropy(), Shrinking(schedule, fixed, slope)
@@ -150,7 +152,7 @@ def draw_cook(figure: Any, state: Any) -> None:
         name_axes(left, "step", "share left", "What is left of a weight without gradient", log=True)
         left.set(xlim=(0, LONG), ylim=(1e-3, 1.5), xticks=range(0, LONG, 500))
         name_axes(right, "step", "loss (nats)", "Loss on all training digits", log=True)
-        right.set(xlim=(0, 1.5 * LONG), ylim=(0.06, 6), xticks=range(0, LONG, 500))
+        right.set(xlim=(0, 1.62 * LONG), ylim=(0.06, 6), xticks=range(0, LONG, 500))
         art.left = [curve(left, "", method, marker="") for method in READINGS.values()]
         art.right = [curve(right, name, method, marker="", linewidth=1.6) for name, method in READINGS.items()]
     for name, share, line, values, ends in zip(READINGS, art.left, art.right, kept.T, losses.T, strict=True):
@@ -183,6 +185,6 @@ def recipe() -> Lab:
         learning_rate=Slider(0.01, 1.0, 0.1, log=True, label=RATE),
         decay_rate=Slider(0.1, 1.0, 0.1, step=0.1, label="exponential factor"),
         decay_steps=Choice([1, 10, 100, 300, 1000], 1000, label="decay steps D"),
-        staircase=Switch(True, label="staircase"),
+        fall=Choice([SMOOTH, STAIRS], STAIRS, label="fall"),
         factor=Slider(0.9, 1.0, 0.98, step=0.005, label="weight-decay factor"),
     )
