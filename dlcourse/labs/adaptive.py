@@ -150,7 +150,7 @@ def draw_begin(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2)
         name_axes(left, "step", "length of the step in η", "If the gradient stays the same", log=True)
-        left.set(xlim=(0, 1.25 * FIRST), ylim=(0.05, 20), xticks=range(0, FIRST + 1, 50))
+        left.set(xlim=(0, 1.35 * FIRST), ylim=(0.05, 20), xticks=range(0, FIRST + 1, 50))
         name_axes(right, "step", "loss (nats)", "On the digits", log=True)
         right.set(xlim=(0, 115), ylim=(0.03, 30), xticks=range(0, 93, 23))
         art.lengths = [curve(left, name, method) for name, method in names.items()]

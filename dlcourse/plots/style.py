@@ -163,6 +163,9 @@ def settle(figure: Figure) -> None:
     """Compute the layout once and keep it, so that later frames neither move nor pay for it."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for ax in figure.axes:  # the solver's last digits depend on where objects lie in memory, and pixels on them
+        ax.set_position([round(float(share), 9) for share in ax.get_position(original=True).bounds])
+        ax.set_in_layout(True)
 
 
 class Still:
