@@ -1,6 +1,5 @@
 """The labs of 04_regularization with two small brakes: softer labels, and shorter gradients."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -123,11 +122,9 @@ def draw_stumble(figure: Any, state: Any) -> None:
         name_axes(axes[1], "step", "length", "How long the gradient is", log=True)
         for ax, low in zip(axes, (1e-3, 1e-3), strict=True):
             ax.set(xlim=(0, 420), ylim=(low, HIGH), xticks=range(0, 301, 100))
+        names = {"as it is": "without", "clipped": "clipped"}
         art.lines = [
-            [
-                curve(ax, words, name, marker="", linewidth=1.3)
-                for words, name in (("as it is", "without"), ("clipped", "clipped"))
-            ]
+            [curve(ax, words, name, marker="", linestyle="-", linewidth=1.2) for words, name in names.items()]
             for ax in axes
         ]
     for lines, values in zip(art.lines, (losses, lengths), strict=True):
@@ -148,7 +145,7 @@ def describe_stumble(state: Any, settings: dict[str, Any]) -> str:
             else f"{name}, it reads {right[lane]:.0%}"
         )
     longest = lengths[:, 0][np.isfinite(lengths[:, 0])].max(initial=0.0)
-    size = f"{longest:.2g}" if longest < 1000 else f"10^{math.log10(longest):.0f}"
+    size = f"{float(f'{longest:.2g}'):,.0f}" if longest > 10 else f"{longest:.1f}"
     return f"{words[0]} of the new digits; {words[1]}. The longest gradient, as it is, has length {size}."
 
 

@@ -176,7 +176,7 @@ def draw_change(figure: Any, state: Any) -> None:
         left.set_gid("no-ghost")
         left.set_axis_off()
         art.picture = pixels(left, np.zeros((35, 46, 3)))
-        name_axes(right, "share read correctly", "", "The same digits in six worlds")
+        name_axes(right, "share read correctly", "", "Read without ● and with ▲, in six worlds")
         right.set(xlim=(0, 1.02), ylim=(5.6, -0.6), yticks=range(6), yticklabels=list(WORLDS))
         with styled():
             art.gains = [right.plot([], [], color="#888888", linewidth=2.0, zorder=1)[0] for _ in WORLDS]

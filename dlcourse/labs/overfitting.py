@@ -238,13 +238,15 @@ def draw_stop(figure: Any, state: Any) -> None:
         left.set(ylim=(1e-2, 10))
         draw_right(figure, right, {"test": "new digits"}, 50)
         art.marks = [event(left, "best"), event(left, "stop")]
+        for mark in art.marks:
+            mark.text.set_bbox({"color": "white", "pad": 1.0})
         with styled():
             (art.kept,) = right.plot([], [], "o", color="black", markersize=9, markerfacecolor="white", zorder=5)
         art.name = right.annotate("kept", (0, 0), (6, -18), textcoords="offset points", fontsize=12)
         art.name.set_in_layout(False)
     show(figure, curves)
-    for mark, epoch, height in zip(art.marks, (best, last), (5.5, 8.5), strict=True):
-        mark.set_data([epoch, epoch], [1e-2, height])
+    for mark, epoch, ends in zip(art.marks, (best, last), ([10, 1.4e-2], [1e-2, 8.5]), strict=True):
+        mark.set_data([epoch, epoch], ends)  # its name stands where it ends: below or above
     art.kept.set_data([best], [curves.right["test"][best]])
     art.name.xy = (best, curves.right["test"][best])
 

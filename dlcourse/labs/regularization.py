@@ -60,7 +60,7 @@ def draw_weights(figure: Any, state: Any) -> None:
         left.set(xlim=(EDGES[0], EDGES[-1]), ylim=(0, 1))
         art.bars = histogram(left, EDGES)
         art.note = left.text(0.35, 0.9, "", fontsize=12)
-        right.set_title("Each digit's weights: green +, brown −", loc="left")
+        right.set_title("The weights of 0 to 9: green +, brown −", loc="left")
         right.set_gid("no-ghost")
         right.set_axis_off()
         art.picture = pixels(right, np.zeros((17, 44)), -1.0, 1.0, cmap="BrBG")
