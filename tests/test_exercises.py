@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -133,3 +134,53 @@ def test_there_are_exercises_for_every_chapter():
     for entries in by_chapter.values():
         assert len(entries) >= 5
         assert sum(not isinstance(entry, Exercise) for entry in entries) == 1  # one to look at
+
+
+# From a shell
+
+
+def dlcourse(*args):
+    call = [sys.executable, "-m", "dlcourse", *map(str, args)]
+    return subprocess.run(call, capture_output=True, text=True, timeout=120)
+
+
+def test_check_and_progress_from_a_shell(tmp_path):
+    path = tmp_path / "mine.ipynb"
+    notebook = nbformat.read(ROOT / "solutions" / "adaptive" / "adaptive.ipynb", 4)
+    left = next(cell for cell in notebook.cells if cell.metadata.nbgrader.grade_id == "rmsprop_step")
+    left.source = left.source.replace("(1 - rho) * grad**2", "grad**2")
+    notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
+    nbformat.write(notebook, path)
+    done = dlcourse("check", path)
+    assert done.returncode == 1
+    assert "✓ One step of AdaGrad: solved, 2 of 2 points" in done.stdout
+    assert "→ The new square enters in full. An average gives it the weight 1 − ρ." in done.stdout
+    assert "stopped: ZeroDivisionError: division by zero" in done.stdout
+    assert done.stdout.endswith("2 of 4 solved\n")
+    assert done.stderr == ""
+
+    progress = dlcourse("progress", tmp_path)
+    assert progress.returncode == 0
+    assert progress.stdout.startswith(f"2 of {len(TABLE)} exercises, 5 of ")
+    assert "✓ One step of AdaGrad" in progress.stdout
+    assert "· One step of RMSProp" in progress.stdout
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{", '{"nbformat": 4}', "\0"])
+def test_what_is_no_notebook_gets_one_sentence(tmp_path, content):
+    path = tmp_path / "x.ipynb"
+    if content is not None:
+        path.write_text(content)
+    done = dlcourse("check", path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dlcourse: NOTEBOOK must be a notebook")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_notebook_without_checks_is_told_so(tmp_path):
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "x.ipynb")
+    assert "NOTEBOOK must hold checks" in dlcourse("check", tmp_path / "x.ipynb").stderr
+
+
+def test_progress_wants_a_folder(tmp_path):
+    assert "FOLDER must be a folder" in dlcourse("progress", tmp_path / "nowhere").stderr

@@ -30,6 +30,11 @@ def place(start: Path | None = None) -> Path:
     return start / FILE
 
 
+def in_notebook() -> bool:
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    return kernel is not None and kernel.IPKernelApp.initialized()
+
+
 def load(path: Path) -> dict[str, Any]:
     """What is solved, by name. A damaged file counts as empty; `record` puts it aside and begins a new one."""
     try:
@@ -42,7 +47,7 @@ def load(path: Path) -> dict[str, Any]:
 def record(report: Report, exercise: Exercise | Question) -> Report:
     """Note a solved exercise. Only a notebook keeps a record, so that scripts and tests leave no files behind."""
     folder = os.environ.get(FOLDER)
-    if not report or folder == "" or (folder is None and "ipykernel" not in sys.modules):
+    if not report or folder == "" or (folder is None and not in_notebook()):
         return report
     try:
         path = place(Path(folder) if folder else None)
