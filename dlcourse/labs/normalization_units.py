@@ -201,8 +201,8 @@ def draw_spiral(figure: Any, state: Any) -> None:
         contours(chart, Rays())
         chart.set(xlabel="first weight", ylabel="second weight")
         chart.set_title("The loss, and the way", loc="left")
-        name_axes(length, "step", "length", "How long the weights are", log=True)
-        name_axes(turn, "step", "degrees", "How far a step turns them", log=True)
+        name_axes(length, "step", "length", "Length of the weights", log=True)
+        name_axes(turn, "step", "degrees", "Turn of each step", log=True)
         for ax in (length, turn):
             ax.set(xlim=(0, WALK))
         length.set(ylim=(0.1, 100))
