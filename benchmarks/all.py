@@ -20,6 +20,7 @@ PIECES = {
     "lanes": [["lanes.py"]],
     "surfaces": [["surfaces.py"]],
     "replot": [["replot.py"]],
+    "checks": [["checks.py"]],
     "browser": [["browser.py", "--rounds", "2"]],
     "digits_cnn": [["digits_cnn.py"]],
     "mnist1d": [["mnist1d.py"]],

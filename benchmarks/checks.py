@@ -7,7 +7,7 @@ answer itself takes on such inputs.
 import statistics
 import time
 
-from common import machine  # first: it sets the threads
+from common import heading  # first: it sets the threads
 
 # isort: split
 import numpy as np
@@ -41,7 +41,7 @@ def waiting(exercise, function) -> float:
 
 
 def main() -> None:
-    print(machine())
+    heading("From a check to its answer")
     start = time.perf_counter()
     coded = [entry for entry in exercises().values() if isinstance(entry, Exercise)]
     print(f"first check: the tables are read in {1e3 * (time.perf_counter() - start):.0f} ms")
@@ -49,12 +49,12 @@ def main() -> None:
     for exercise in coded:
         wrong = [waiting(exercise, mistake) for mistake in exercise.mistakes.values()]
         rows.append((1e3 * waiting(exercise, exercise.reference), 1e3 * max(wrong), exercise.name))
-    print(f"\n{'ms beyond the own code':<26}{'right':>8}{'worst mistake':>16}")
+    print("\n| ms beyond the own code | right | slowest mistake |\n| --- | --: | --: |")
     for right, wrong, name in sorted(rows, key=lambda row: -row[1]):
-        print(f"{name:<26}{right:8.1f}{wrong:16.1f}")
+        print(f"| {name} | {right:.1f} | {wrong:.1f} |")
     rights, wrongs = [r for r, _, _ in rows], [w for _, w, _ in rows]
-    print(f"{'median of all':<26}{statistics.median(rights):8.1f}{statistics.median(wrongs):16.1f}")
-    print(f"{'slowest':<26}{max(rights):8.1f}{max(wrongs):16.1f}   (the aim: below 100)")
+    print(f"| **median of all** | **{statistics.median(rights):.1f}** | **{statistics.median(wrongs):.1f}** |")
+    print(f"| **slowest; the aim is below 100** | **{max(rights):.1f}** | **{max(wrongs):.1f}** |")
 
 
 if __name__ == "__main__":

@@ -283,7 +283,7 @@ sparse_init = Exercise(
     **HOME,
     name="sparse_init",
     title="Sparse: every unit listens to a few inputs",
-    draw=shapes_and_seeds(((30, 400), (20, 500)), 12, 0.5),
+    draw=shapes_and_seeds(((30, 300), (20, 400)), 12, 0.5),
     tolerance=0.06,
     measure=few,
     across=ACROSS,

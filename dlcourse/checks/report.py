@@ -1,6 +1,7 @@
 """What a check says: as text for a terminal and a screen reader, as HTML for a notebook, as JSON for a program."""
 
 import html
+import textwrap
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,8 +26,10 @@ class Finding:
     expected: str = ""
 
     def lines(self) -> list[str]:
-        labelled = [("given", self.given), ("got", self.got), ("expected", self.expected)]
-        return [*self.detail.splitlines(), *(f"{label:<9} {text}" for label, text in labelled if text)]
+        lines = self.detail.splitlines()
+        for label, text in (("given", self.given), ("got", self.got), ("expected", self.expected)):
+            lines += textwrap.wrap(text, 96, initial_indent=f"{label:<10}", subsequent_indent=" " * 10)
+        return lines
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,11 @@ class Report:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<li style='color:{GOOD if f.passed else BAD}'>{'✓' if f.passed else '✗'} {html.escape(f.words)}"
-            + (f"<pre style='margin:2px 0 6px 1.2em'>{html.escape(chr(10).join(f.lines()))}</pre>" if f.lines() else "")
+            + (
+                f"<pre style='margin:2px 0 6px 1.2em;font-family:var(--jp-code-font-family, monospace)'>{html.escape(chr(10).join(f.lines()))}</pre>"
+                if f.lines()
+                else ""
+            )
             + "</li>"
             for f in self.findings
         )
