@@ -9,6 +9,7 @@ MIME = "application/vnd.dlcourse.report+json"
 
 # JupyterLab's own colours where there is one, for light and dark themes; words and marks say the same without them.
 GOOD, BAD = "var(--jp-success-color0, #1b5e20)", "var(--jp-error-color1, #b3261e)"
+CODE = "margin: 2px 0 6px 1.2em; font-family: var(--jp-code-font-family, monospace)"
 
 
 UNWRITTEN = "it is written"  # the property of an exercise that nobody has begun
@@ -82,11 +83,7 @@ class Report:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<li style='color:{GOOD if f.passed else BAD}'>{'✓' if f.passed else '✗'} {html.escape(f.words)}"
-            + (
-                f"<pre style='margin:2px 0 6px 1.2em;font-family:var(--jp-code-font-family, monospace)'>{html.escape(chr(10).join(f.lines()))}</pre>"
-                if f.lines()
-                else ""
-            )
+            + (f"<pre style='{CODE}'>{html.escape(chr(10).join(f.lines()))}</pre>" if f.lines() else "")
             + "</li>"
             for f in self.findings
         )
