@@ -39,7 +39,7 @@ def restarts() -> Lab:
         describe=describe_restarts,
         alt="Left, a learning rate that falls and jumps up again. Right, the training loss with it and without.",
         learning_rate=Slider(0.01, 10.0, 2.0, log=True, label=RATE),
-        first_decay_steps=Slider(60, 720, 240, step=30, label="first period D"),
+        first_decay_steps=Slider(60, 720, 240, step=60, label="first period D"),
         t_mul=Slider(1.0, 2.0, 1.0, step=0.5, label="each period times"),
         m_mul=Slider(0.1, 1.0, 1.0, step=0.1, label="each height times"),
         seed=Seed(),
@@ -79,7 +79,7 @@ def noise() -> Lab:
         learning_rate=Slider(0.01, 10.0, 2.0, log=True, label=RATE),
         variance=Slider(0.0, 2.0, 1.0, step=0.1, label="first variance"),
         variance_decay=Slider(0.0, 1.5, 0.55, step=0.05, label="its decay"),
-        waves=Slider(0.5, 4.5, 0.5, step=0.5, label="periods"),
+        waves=Slider(0.5, 5.5, 0.5, step=0.5, label="periods"),
         seed=Seed(),
     )
 

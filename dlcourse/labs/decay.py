@@ -227,8 +227,8 @@ def describe_fall(state: Any, settings: dict[str, Any]) -> str:
     total = "grows without end" if p <= 1 else "stays finite"
     squares = "stays finite" if p > 0.5 else "grows without end"
     return (
-        f"p = {p:.2f}: Ση {total}, Ση² {squares}. After {MANY} steps the walkers are {math.sqrt(seen[-1]):.2g} away, "
-        f"exactly {math.sqrt(exact[-1]):.2g}; the best possible is {math.sqrt(LEAST[-1]):.2g}."
+        f"p = {p:.2f}: Ση {total}, Ση² {squares}. After {MANY} steps the walkers are {math.sqrt(seen[-1]):.2g} away "
+        f"(calculated: {math.sqrt(exact[-1]):.2g}); the best possible is {math.sqrt(LEAST[-1]):.2g}."
     )
 
 

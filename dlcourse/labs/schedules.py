@@ -190,5 +190,5 @@ def landing() -> Lab:
         learning_rate=Slider(0.01, 10.0, 2.0, log=True, label=RATE),
         decay_steps=Slider(60, 720, 720, step=60, label="decay steps D"),
         power=Slider(0.5, 4.0, 1.0, step=0.5, label="power (polynomial)"),
-        waves=Slider(0.5, 4.5, 0.5, step=0.5, label="periods (linear cosine)"),
+        waves=Slider(0.5, 5.5, 0.5, step=0.5, label="periods (linear cosine)"),
     )
