@@ -305,6 +305,23 @@ def test_answers_from_elsewhere_are_judged_without_the_learner():
     assert not judge(exercise, calls, [Answer("text")] * len(calls)).passed
 
 
+FORGED = [
+    None, "text", 3, (), (1, 2), ("a", "b"), np.array("a"), np.array([1j, 2j]), np.zeros(0), np.zeros((1, 1, 1, 1)),
+    (np.zeros(3),) * 2, (np.array(["x"] * 3),) * 2, ((np.zeros(2), "a"),) * 2, [np.zeros(3)] * 2, np.full(6, np.inf),
+    (np.array([1e308, -1e308, np.nan]),) * 2, {"theta": 1}, np.array([None] * 3), (np.zeros(3, "M8[s]"),) * 2,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_forged_answers_are_wrong_and_nothing_worse(name):
+    exercise = exercises()[name]
+    calls = exercise.calls(np.random.default_rng(3))
+    for value in FORGED:
+        report = judge(exercise, calls, [Answer(value)] * len(calls))
+        assert not report.passed
+        assert repr(report)
+
+
 def test_calls_are_plain_data():
     for exercise in exercises().values():
         for call in exercise.calls(np.random.default_rng(0)):

@@ -109,7 +109,7 @@ def fit(exercise: Exercise, value: Any, truth: Any) -> tuple[tuple[np.ndarray, .
                 one = np.array(one, dtype=float)
             except (ValueError, TypeError):
                 return (), f"{name} must be {form(want)}; got {form(one)}."
-        if not isinstance(one, np.ndarray):
+        if not isinstance(one, np.ndarray) or one.dtype.kind not in "biuf":
             return (), f"{name} must be {form(want)}; got {form(one)}."
         if want.ndim == 0 and one.size == 1:
             one = one.reshape(())
@@ -124,6 +124,8 @@ def form(value: Any) -> str:
         return f"the text {value[:40]!r}"
     if isinstance(value, tuple):
         return f"{len(value)} things"
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        return "something else"
     if value.ndim == 0:
         return "a number"
     return f"an array of shape {value.shape}"
@@ -177,8 +179,8 @@ def measures(exercise: Exercise, call: tuple, got: tuple) -> dict[str, Any]:
 
 def distance(a: Any, b: Any) -> float:
     """The largest difference, as a share of the largest number in b."""
-    if isinstance(a, str | tuple) or isinstance(b, str | tuple):
-        return 0.0 if type(a) is type(b) and a == b else np.inf
+    if not (are_numbers(a) and are_numbers(b)):
+        return 0.0 if isinstance(a, str) and isinstance(b, str) and a == b else np.inf
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.shape != b.shape:
         return np.inf
@@ -186,6 +188,10 @@ def distance(a: Any, b: Any) -> float:
     scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0.0)), 1e-8)
     apart = np.abs(np.where(both_nan | (a == b), 0.0, a - b)).max(initial=0.0) / scale
     return float(apart) if not np.isnan(apart) else np.inf
+
+
+def are_numbers(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | int | float) and np.asarray(value).dtype.kind in "biuf"
 
 
 # Which mistake is it?
