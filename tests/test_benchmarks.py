@@ -1,0 +1,44 @@
+"""The benchmarks still run, with no other library installed, and their reports can be read back."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def load_all():
+    spec = importlib.util.spec_from_file_location("all_benchmarks", BENCHMARKS / "all.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("command", "title", "candidates"),
+    [
+        (["training.py", "a", "scikit-learn"], "(a) moons, momentum", {"dlcourse", "scikit-learn"}),
+        (["lanes.py", "2"], "2 learning rates of job (a)", {"lanes", "one after the other"}),
+        (["surfaces.py"], "(e) 10 rules, 3 surfaces, 500 steps", {"dlcourse"}),
+    ],
+)
+def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_path):
+    script, *arguments = command
+    program = [sys.executable, str(BENCHMARKS / script), *arguments]
+    text = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, cwd=tmp_path).stdout
+    rows = load_all().tables(text)[title]
+    assert candidates <= rows.keys()
+    assert all(ms > 0 for ms, _ in rows.values())
+    assert rows[min(candidates & {"dlcourse", "lanes"})][1] == 1
+
+
+def test_the_committed_results_can_be_drawn(tmp_path):
+    module = load_all()
+    for name in module.DRAWN:
+        rows = module.tables((module.RESULTS / f"{name}.md").read_text())
+        assert rows and all(set(module.OURS) & panel.keys() for panel in rows.values())
+    module.draw(tmp_path / "peers.svg")
+    assert (tmp_path / "peers.svg").stat().st_size > 10_000
