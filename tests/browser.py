@@ -104,7 +104,7 @@ def number_in(text: str | None) -> Any:
     """The number that the text is, or the text."""
     text = (text or "").replace("\xa0", " ")  # a menu of ipywidgets has no other spaces
     try:
-        return float(text)
+        return float(text.replace("−", "-"))  # sliders write a true minus sign
     except ValueError:
         return text
 
@@ -168,11 +168,13 @@ class Reader:
         return json.loads(lab.locator("img.dlcourse-picture").get_attribute("data-settings") or "{}")
 
     def controls(self, lab: Locator) -> list[Any]:
-        """Where the controls stand, as the page says it: a number, or the words of a choice."""
+        """Where the controls stand, as the page says it: a number, the words of a choice, on or off."""
         stands: list[Any] = []
         for control in lab.locator(".dlcourse-controls > *").all():
             if control.locator("select").count():
                 stands.append(number_in(control.locator("select option:checked").text_content()))
+            elif control.locator("input[type=checkbox]").count():
+                stands.append(control.locator("input[type=checkbox]").is_checked())
             else:
                 stands.append(number_in(control.locator(".widget-readout").text_content()))
         return stands
