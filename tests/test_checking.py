@@ -1,7 +1,10 @@
 """What the check says of anything at all: it never raises, names the learner's own line, and ends in time."""
 
 import json
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 
 import dlcourse as dl
-from dlcourse.checks import checking, exercises, judge, progress, question
+from dlcourse.checks import checking, exercises, judge, progress, question, runner
 from dlcourse.checks.report import MIME
 from dlcourse.checks.runner import Answer, Function, NotPlain, Seed, opened, plain, run
 from dlcourse.workspace import MANIFEST
@@ -303,6 +306,14 @@ def test_answers_from_elsewhere_are_judged_without_the_learner():
     assert not judge(exercise, calls, []).passed
     assert not judge(exercise, calls, answers[::-1]).passed
     assert not judge(exercise, calls, [Answer("text")] * len(calls)).passed
+
+
+def test_the_runner_runs_alone(tmp_path):
+    """A sandbox gets this one file: not the tables, not the package."""
+    shutil.copy(runner.__file__, tmp_path / "runner.py")
+    program = "import runner, sys; print(runner.run(abs, [(-3,)])[0].value, 'dlcourse' in sys.modules)"
+    call = [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {program}"]
+    assert subprocess.check_output(call, text=True, cwd=tmp_path) == "3 False\n"
 
 
 FORGED = [

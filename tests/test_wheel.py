@@ -68,6 +68,10 @@ def test_wheel_carries_the_notebooks_and_no_solutions(wheel):
     prefix = "dlcourse/_content/notebooks/"
     assert notebooks
     assert {name.removeprefix(prefix) for name in names if name.startswith(prefix)} >= notebooks
+    exercises = {f"dlcourse/_content/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "exercises").glob("*/*.ipynb")}
+    assert exercises
+    assert exercises <= set(names)
+    assert not [name for name in names if name.endswith(".ipynb") and b"SOLUTION" in zipfile.ZipFile(wheel).read(name)]
     assert not [name for name in names if "solutions" in name or name.startswith(("tests", "notebooks", "exercises"))]
     assert {name.split("/")[0] for name in names} == {"dlcourse", f"dlcourse-{__version__}.dist-info"}
 
