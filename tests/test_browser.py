@@ -54,11 +54,11 @@ def test_a_chapter(
         lab = reader.lab(number)
         assert reader.shows(lab, twin.last_frame())
         now = reader.settings(lab)
-        controls = lab.locator(".widget-slider, select").all()
+        controls = lab.locator(".widget-slider, select, input[type=checkbox]").all()
         if not pytestconfig.getoption("every_control"):
             controls = [controls[number % len(controls)]]
         for control in controls:
-            now = (use_menu if control.locator("option").count() else use_slider)(reader, lab, control, twin, now)
+            now = use(control)(reader, lab, control, twin, now)
         lab.get_by_role("button", name="Reset").click()
         wait_for("the lab to be as it was", lambda lab=lab, twin=twin: reader.settings(lab) == twin.settings())
         assert reader.shows(lab, twin.last_frame())
@@ -67,6 +67,11 @@ def test_a_chapter(
     page.close()
     assert reader.problems == []
     assert reader.hosts == {"127.0.0.1"}
+
+
+def use(control: Locator) -> Any:
+    kind = control.evaluate("e => e.localName")
+    return {"select": use_menu, "input": use_switch}.get(kind, use_slider)
 
 
 def use_slider(reader: Reader, lab: Locator, slider: Locator, twin: Lab, now: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +88,12 @@ def use_menu(reader: Reader, lab: Locator, menu: Locator, twin: Lab, now: dict[s
     reader.page.keyboard.press("ArrowUp" if menu.evaluate("m => m.selectedIndex == m.length - 1") else "ArrowDown")
     now = reader.expect(lab, twin, since=now)
     menu.select_option(index=0 if menu.evaluate("m => m.selectedIndex") else 1)
+    return reader.expect(lab, twin, since=now)
+
+
+def use_switch(reader: Reader, lab: Locator, switch: Locator, twin: Lab, now: dict[str, Any]) -> dict[str, Any]:
+    switch.focus()
+    reader.page.keyboard.press("Space")
     return reader.expect(lab, twin, since=now)
 
 

@@ -150,6 +150,13 @@ def test_a_slider_starts_on_its_grid(slider, kind, value):
     assert widget.value == pytest.approx(slider.shown(value), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    "low, step, digits", [(0.0, 0.25, 2), (0.0, 0.1, 1), (0.125, 0.5, 3), (0.0, 50.0, 0), (1e-4, 1e-4, 4)]
+)
+def test_a_readout_shows_every_place_of_the_grid(low, step, digits):
+    assert Slider(low, 1000.0, low, step=step).widget("rate").readout_format == f".{digits}f"
+
+
 @pytest.mark.parametrize("slider", [Slider(0.0, 0.99, 0.9, step=0.01), Slider(0.12345, 0.66666, 0.3, log=True), Seed()])
 def test_the_ends_of_a_slider_can_be_reached(slider):
     widget = slider.widget("rate")

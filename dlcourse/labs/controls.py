@@ -65,7 +65,7 @@ class Slider(Control):
         self.whole = not self.log and all(isinstance(v, int) for v in (self.low, self.high, self.value, self.step or 1))
         round_step = 10 ** math.floor(math.log10((self.high - self.low) / 50))  # 50 to 500 of them
         self.step = self.step or (0.05 if self.log else 1 if self.whole else round_step)
-        self.digits = max(0, math.ceil(-math.log10(self.step)))  # as many as the steps have
+        self.digits = max(decimals(self.step), decimals(self.low))  # as many as the places of the grid have
         self.value = self.setting(self.shown(self.value))
 
     def widget(self, name: str) -> ipywidgets.Widget:
@@ -139,6 +139,11 @@ class Switch(Control):
         if not isinstance(setting, bool):
             refuse(f"Lab.{name}", "be True or False", setting, "It is a switch.")
         return setting
+
+
+def decimals(number: float) -> int:
+    """Digits behind the point: 2 of 0.25."""
+    return len(f"{number:.9f}".rstrip("0").partition(".")[2])
 
 
 def Seed(value: int = 0) -> Slider:

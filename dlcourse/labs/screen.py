@@ -27,7 +27,7 @@ class Screen(anywidget.AnyWidget):
     frame = traitlets.Int(0).tag(sync=True)  # counts: the browser redraws when it changes
     left = traitlets.Int(0).tag(sync=True)  # the frame that stays as the ghost; 0: it is `ghost`, if there is one
     ghost = traitlets.Bytes(b"").tag(sync=True)
-    bare = traitlets.List().tag(sync=True)  # [x0, y0, x1, y1] in shares from the top left, where no ghost is seen
+    bare: Any = traitlets.List().tag(sync=True)  # [x0, y0, x1, y1] in shares from the top left, where no ghost is seen
     pinned = traitlets.Unicode("").tag(sync=True)
     problem = traitlets.Unicode("").tag(sync=True)
     leaving = False
