@@ -122,6 +122,9 @@ METHOD = {
     "vote": method("purple", "-", "s"),
     "meanweights": method("orange", DASH_DOT, "D"),
     "clipped": method("purple", DASH_DOT, "v"),
+    "structure": method("purple", "-", "s"),
+    "start": method("orange", LONG_DASH, "^"),
+    "rule": method("sky", DASH_DOT, "o"),
 }
 
 
@@ -164,7 +167,8 @@ def settle(figure: Figure) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:  # the solver's last digits depend on where objects lie in memory, and pixels on them
-        ax.set_position([round(float(share), 9) for share in ax.get_position(original=True).bounds])
+        left, bottom, width, height = (round(float(share), 9) for share in ax.get_position(original=True).bounds)
+        ax.set_position((left, bottom, width, height))
         ax.set_in_layout(True)
 
 
