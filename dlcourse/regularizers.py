@@ -28,6 +28,10 @@ class Regularizer:
     def add_gradient(self, parameters: Parameters) -> None:
         raise NotImplementedError
 
+    def weak(self, strength: Any, parameters: Parameters) -> Any:
+        """A number as it is; a column, one strength per lane, as theta takes it."""
+        return weak(strength, parameters.theta, f"{type(self).__name__}.strength")
+
 
 @settings
 class L1(Regularizer):
@@ -40,12 +44,12 @@ class L1(Regularizer):
     strength: Strength
 
     def penalty(self, parameters: Parameters) -> Array:
-        total = xp.abs(parameters.theta * parameters.decay_mask).sum(axis=-1, keepdims=True)
-        return (weak(self.strength, parameters.theta, "L1.strength") * total)[..., 0]
+        w = parameters.theta * parameters.decay_mask
+        return (self.weak(self.strength, parameters) * xp.abs(w).sum(axis=-1, keepdims=True))[..., 0]
 
     def add_gradient(self, parameters: Parameters) -> None:
-        strength = weak(self.strength, parameters.theta, "L1.strength")
-        parameters.grad += strength * xp.sign(parameters.theta * parameters.decay_mask)
+        w = parameters.theta * parameters.decay_mask
+        parameters.grad += self.weak(self.strength, parameters) * xp.sign(w)
 
 
 @settings
@@ -63,11 +67,11 @@ class L2(Regularizer):
 
     def penalty(self, parameters: Parameters) -> Array:
         w = parameters.theta * parameters.decay_mask
-        return (weak(self.strength, parameters.theta, "L2.strength") * (w * w).sum(axis=-1, keepdims=True))[..., 0]
+        return (self.weak(self.strength, parameters) * (w * w).sum(axis=-1, keepdims=True))[..., 0]
 
     def add_gradient(self, parameters: Parameters) -> None:
-        strength = weak(2 * self.strength, parameters.theta, "L2.strength")
-        parameters.grad += strength * (parameters.theta * parameters.decay_mask)
+        w = parameters.theta * parameters.decay_mask
+        parameters.grad += self.weak(2 * self.strength, parameters) * w
 
 
 @settings

@@ -4,7 +4,7 @@ import pytest
 from concepts import LAYERS, LOSSES, OPTIMIZERS
 
 import dlcourse as dl
-from dlcourse.settings import Rate, refuse, settings
+from dlcourse.settings import Rate, check, positive, refuse, settings, whole
 
 
 def test_momentum_shows_its_formula_and_its_update():
@@ -32,6 +32,8 @@ def test_checks_and_memory_are_left_out():
 
         def only_refuses(self, x: int) -> None:
             """Nothing else."""
+            x = check("x", whole, x, "Take another.")
+            check("x", positive, x, "Take another.")
             if x < 0:
                 refuse("x", "be 0 or more", x, "Take another.")
 

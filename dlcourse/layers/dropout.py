@@ -51,8 +51,8 @@ class Dropout(Dice):
     """Every activation is left out with probability `rate` (Srivastava et al. 2014; Hinton et al. 2012,
     arXiv:1207.0580), here inverted: what stays is scaled up at once, so that prediction has nothing to do.
 
-    m = 1 with probability 1 − rate, else 0        anew for every activation of every batch
-    y = x m / (1 − rate)                           in training; afterwards y = x
+    m = 1 with probability 1 − rate, else 0     anew for every activation
+    y = x m / (1 − rate)                        in training; afterwards y = x
     dx = dy m / (1 − rate)
 
     The mean of y is x. rate is the share left out, as in PyTorch, Keras and Caffe; the paper's p and CS231n's
@@ -77,8 +77,8 @@ class Dropout(Dice):
 class DropConnectDense(Affine, Dice):
     """A dense layer whose weights, not units, are left out (Wan et al. 2013).
 
-    M = 1 with probability 1 − rate, else 0        anew for every weight, once a batch
-    y = x (W M / (1 − rate)) + b                   in training; afterwards y = x W + b
+    M = 1 with probability 1 − rate, else 0     anew for every weight, once a batch
+    y = x (W M / (1 − rate)) + b                in training; afterwards y = x W + b
     dW = xᵀ dy M / (1 − rate)        db = Σ dy        dx = dy (W M / (1 − rate))ᵀ
 
     The paper draws an M for every example and predicts with a normal approximation; one M a batch and the plain
