@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PIECES = {
     "training": [["training.py", job] for job in "abchd"],
+    "parts": [["parts.py"]],
     "lanes": [["lanes.py"]],
     "surfaces": [["surfaces.py"]],
     "replot": [["replot.py"]],
