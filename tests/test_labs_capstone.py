@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,13 +99,27 @@ def test_the_published_networks_have_the_published_sizes():
     assert sizes == {lines.LOGISTIC: 410, lines.MLP: 15210, lines.CNN: 5210}
 
 
+def test_the_full_table_is_what_the_benchmark_wrote():
+    rows = (Path(__file__).parent.parent / "benchmarks" / "results" / "mnist1d.md").read_text().splitlines()
+    cells = [
+        [cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith(("| in order", "| shuf"))
+    ]
+    for column, table in ((4, lines.FULL), (6, lines.THEIRS)):
+        found = {(row[0], row[1]): float(row[column]) for row in cells}
+        assert found == {
+            (order, name): value
+            for name, pair in table.items()
+            for order, value in zip(("in order", "shuffled"), pair, strict=True)
+        }
+
+
 def test_the_baseline_is_where_the_lab_starts():
     assert capstone.one_network().settings() == capstone.BASELINE
     assert 20 < capstone.baseline() < 31
 
 
 def test_a_few_changes_beat_the_baseline_by_far():
-    better = {"structure": lines.CNN, "optimizer": "Adam", "norm": "batch norm", "learning_rate": 0.0316}
+    better = {"structure": lines.CNN, "optimizer": "Adam", "normalization": "batch norm", "learning_rate": 0.0316}
     assert capstone.validation_of(capstone.last(**{**capstone.BASELINE, **better})) > capstone.baseline() + 35
 
 

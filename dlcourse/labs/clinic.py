@@ -102,6 +102,8 @@ class Chart:
         here, new = (100 * self.curves.right[name][-1] for name in ("train", "test"))
         swing = 100 * float(np.ptp(self.curves.right["test"][-10:]))
         zeros = "no ReLU in it" if self.zeros is None else f"{self.zeros:.0%} zeros in its quietest layer"
+        if len(self.losses) < STEPS:
+            zeros = "measured at the end"
         return {
             SIGNS[0]: (True, "all finite"),
             SIGNS[1]: (loss < 1.0, f"loss {loss:.2f} nats; guessing 2.30"),
@@ -197,6 +199,8 @@ def describe(chart: Chart, settings: dict[str, Any]) -> str:
     who = settings["patient"][0].upper() + settings["patient"][1:].replace(":", ",")
     done = "untreated" if treatment == NOTHING else f"with {treatment}"
     reads = f"It reads {100 * chart.curves.right['test'][-1]:.0f}% of the new digits."
+    if len(chart.losses) < STEPS:
+        return f"{who}, {done}: step {len(chart.losses)} of {STEPS}. {reads}"
     if chart.lost is not None:
         return f"{who}, {done}: ill. The loss is no number from step {chart.lost} on."
     ill = [f"“{name}” ({measured})" for name, (good, measured) in signs.items() if not good]
