@@ -65,13 +65,17 @@ class TimeUp(BaseException):
 
 def run(function: Callable[..., Any], calls: Sequence[tuple], seconds: float = 5.0) -> list[Answer]:
     """One answer for each call, up to and including the first one with a problem. `seconds` are for all together."""
-    answers: list[Answer] = []
+    return list(run_each(function, calls, seconds))
+
+
+def run_each(function: Callable[..., Any], calls: Sequence[tuple], seconds: float) -> Iterator[Answer]:
+    """The same, one after the other: what is answered stays answered if the next call ends Python."""
     until = time.monotonic() + seconds
     for call in calls:
-        answers.append(run_once(function, call, until - time.monotonic(), seconds))
-        if answers[-1].kind:
-            break
-    return answers
+        answer = run_once(function, call, until - time.monotonic(), seconds)
+        yield answer
+        if answer.kind:
+            return
 
 
 def run_once(function: Callable[..., Any], call: tuple, left: float, seconds: float) -> Answer:

@@ -1,0 +1,150 @@
+"""One submission to its results: fresh calls, answers out of the sandbox, the judge's word. Each task stands alone.
+
+    grade(Task(student, files, exercises, seed)) -> one Result for each exercise
+
+A task is plain data and may be sent to any process or machine that has dlcourse; it holds one student's files and a
+seed made for this student from the secret.
+"""
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dlcourse.checks import Exercise, Finding, Question, Report, exercises, judge
+from dlcourse.checks.runner import Answer
+from dlcourse.grading.answers import Outcome, ask
+from dlcourse.grading.sandbox import Limits, Sandbox, keep_private
+
+
+@dataclass(frozen=True)
+class Task:
+    """exercises: the names to grade. files: the notebooks handed in, name and content. problem: why there are none."""
+
+    student: str
+    exercises: tuple[str, ...]
+    seed: bytes
+    files: tuple[tuple[str, bytes], ...] = ()
+    problem: str = ""
+    digest: str = ""
+    limits: Limits = field(default_factory=Limits)
+    safe: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """One exercise of one student. digest: of what was handed in. seconds: of the whole submission."""
+
+    student: str
+    exercise: str
+    digest: str
+    report: Report
+    safe: bool = True
+    seconds: float = 0.0
+
+    def as_facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Result":
+        report = dict(facts["report"])
+        report["findings"] = tuple(Finding(**finding) for finding in report["findings"])
+        return cls(**{**facts, "report": Report(**report)})
+
+
+def students_seed(secret: bytes, student: str) -> bytes:
+    """What a task carries: it tells nothing of the secret or of anybody else's inputs."""
+    return hmac.digest(secret, as_utf8(student), "sha256")
+
+
+def draws(seed: bytes, exercise: str) -> np.random.Generator:
+    own = hmac.digest(seed, exercise.encode(), "sha256")
+    return np.random.default_rng(np.frombuffer(own, np.uint32))
+
+
+def digest_of(files: Sequence[tuple[str, bytes]], problem: str = "") -> str:
+    found = hashlib.sha256(as_utf8(problem))
+    for name, content in files:
+        found.update(hashlib.sha256(as_utf8(name)).digest() + hashlib.sha256(content).digest())
+    return found.hexdigest()[:32]
+
+
+def as_utf8(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")  # a file's name may be any bytes
+
+
+def grade(task: Task) -> list[Result]:
+    """A result for each of the task's exercises; raises only where grading itself is at fault."""
+    keep_private()
+    start = time.monotonic()
+    table = exercises()
+    reports = {name: missing(table[name], task.problem) for name in task.exercises}
+    for content, names, note in shared_out(task):
+        reports.update(grade_notebook(content, {name: table[name] for name in names}, task, note))
+    seconds = round(time.monotonic() - start, 3)
+    return [Result(task.student, name, task.digest, reports[name], task.safe, seconds) for name in task.exercises]
+
+
+def shared_out(task: Task) -> list[tuple[bytes, list[str], str]]:
+    """Which file answers for which exercises: the last one, in the order of names, that defines the function."""
+    found: dict[str, list[int]] = {}
+    for place, (_, content) in enumerate(task.files):
+        for name in names_in(content, task.exercises):
+            found.setdefault(name, []).append(place)
+    shares: dict[tuple[int, str], list[str]] = {}
+    for name, places in found.items():
+        file = task.files[places[-1]][0]
+        note = f"Several files define it; {file} counts, the last by name." if len(places) > 1 else ""
+        shares.setdefault((places[-1], note), []).append(name)
+    return [(task.files[place][1], names, note) for (place, note), names in sorted(shares.items())]
+
+
+def names_in(content: bytes, names: Sequence[str]) -> list[str]:
+    """The functions that a notebook seems to define, from a look at its text: the worker will know better."""
+    text = content.decode("utf-8", "ignore")
+    return [name for name in names if name in text and re.search(rf"def +{name}\b|\b{name} *(?::[^=\n]*)?=", text)]
+
+
+def grade_notebook(
+    content: bytes, asked: Mapping[str, Exercise | Question], task: Task, note: str = ""
+) -> dict[str, Report]:
+    reports = {}
+    sandbox = Sandbox(task.limits, task.safe)
+    for library in (False, True):
+        names = [name for name, exercise in asked.items() if getattr(exercise, "library", False) is library]
+        calls = {name: asked[name].calls(draws(task.seed, name)) for name in names}
+        if calls:
+            outcome = ask(content, calls, sandbox, library)
+            for name in names:
+                report = verdict(asked[name], calls[name], outcome.answers[name])
+                reports[name] = with_notes(report, outcome, note)
+                if outcome.unreadable:
+                    reports[name] = missing(asked[name], outcome.unreadable)
+    return reports
+
+
+def verdict(exercise: Exercise | Question, calls: Sequence[tuple], answers: Sequence[Answer]) -> Report:
+    """The judge's report. Answers can be forged to trip it up; then they are no solution."""
+    try:
+        report = judge(exercise, calls, answers)
+    except Exception as error:
+        words = f"The answer could not be read ({type(error).__name__})."
+        report = Report(exercise.name, exercise.title, (Finding(False, words),), out_of=exercise.points)
+    return report.without_answers()
+
+
+def with_notes(report: Report, outcome: Outcome, note: str) -> Report:
+    cells = outcome.definitions.get(report.name, 0)
+    said = [report.note, note]
+    said += [f"{cells} cells define it; the last one counts."] if cells > 1 else []
+    return replace(report, note="\n".join(filter(None, said)))
+
+
+def missing(exercise: Exercise | Question, problem: str) -> Report:
+    words = problem or f"No notebook that was handed in defines {exercise.name}."
+    return Report(exercise.name, exercise.title, (Finding(False, "it was handed in", words),), out_of=exercise.points)
