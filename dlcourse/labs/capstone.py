@@ -139,7 +139,7 @@ def draw(figure: Any, state: Any) -> None:
         left, middle, right = panels(figure, 1, 3, width_ratios=[1, 1.15, 1.1])
         names = {"train": "train", "validation": "validation"}
         draw_loss(figure, left, names, EPOCHS)
-        left.set(ylim=(3e-3, 20))
+        left.set(xlim=(0, 1.5 * EPOCHS), ylim=(3e-3, 20))
         draw_right(figure, middle, names, EPOCHS)
         art.base = event(middle, "baseline")
         art.grid = LineGrid(right, *lines.parts(EXAMPLES)[1])

@@ -83,7 +83,7 @@ def describe(state: Any, settings: dict[str, Any]) -> str:
     (score, true), (said, reads), tries = state
     best, gap = int(score.argmax()), said[tries - 1] - reads[tries - 1]
     place = int((true > true[best]).sum()) + 1
-    promise = f"{gap:.1f} points too high" if round(gap, 1) > 0 else "kept"
+    promise = f"{gap:.1f} points too high" if gap >= 0.5 else "kept"
     chosen = f"The best of {tries} reads" if tries > 1 else "The only run reads"
     rank = f", place {place} of {tries}" if tries > 1 else ""
     return (
