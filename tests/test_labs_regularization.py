@@ -36,6 +36,19 @@ def test_findings_are_sentences_at_every_corner(make):
         assert not re.search(r"\b(nan|inf)\b|%%|\+-|-0\b", finding, re.IGNORECASE), finding
 
 
+@pytest.mark.parametrize("make", LABS, ids=lambda make: make.__name__)
+def test_a_picture_does_not_depend_on_those_before(make):
+    """Forwards and backwards through the choices of a lab, on one figure each: the same pictures."""
+    lab, other = make(), make()
+    choices = [{name: o} for name, c in lab.controls.items() if isinstance(c, Choice) for o in c.options]
+    high = {name: c.high for name, c in lab.controls.items() if not isinstance(c, Choice) and name != "seed"}
+    walk = [lab.settings(**choice, **high) for choice in choices or [{}]] + [lab.settings()]
+    states = [(list(lab.states(settings))[-1], settings) for settings in walk]
+    there = [lab.frame(*state).png for state in states]
+    back = [other.frame(*state).png for state in reversed(states)]
+    assert there == back[::-1]
+
+
 # The jobs
 
 

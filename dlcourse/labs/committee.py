@@ -68,7 +68,7 @@ def draw_committee(figure: Any, state: Any) -> None:
         left.set(xlim=(0.6, 12.6), ylim=(0, 1.02), xticks=range(1, 9))
         name_axes(right, "networks so far", "points", "Points more than one of them alone")
         right.set(xlim=(0.6, 12.6), ylim=(-16, 13), xticks=range(1, 9))
-        right.axhline(0, color="#888888", linewidth=1.0)
+        right.plot([0.6, 8.4], [0, 0], color="#888888", linewidth=1.0)  # ends before the names
         alone_words = {"vote": "their vote", "meanweights": "mean weights"}
         art.shares = [curve(left, w, name) for name, w in {"member": "each alone", **alone_words}.items()]
         art.gains = [curve(right, w, name) for name, w in alone_words.items()]

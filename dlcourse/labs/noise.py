@@ -55,6 +55,7 @@ def draw_left_out(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, curves = panels(figure, 1, 2, width_ratios=[0.75, 1.5])
         art.note = left.text(0, 1.03, "", transform=left.transAxes, fontsize=13)
+        art.note.set_in_layout(False)  # else what is said first would decide where the axes are
         left.set(xlim=(0, 1), ylim=(64.5, 0.5), xticks=[], yticks=[1, 16, 32, 48, 64], ylabel="hidden unit")
         left.set_title(" ")
         left.grid(False)

@@ -60,6 +60,7 @@ def draw_weights(figure: Any, state: Any) -> None:
         left.set(xlim=(EDGES[0], EDGES[-1]), ylim=(0, 1))
         art.bars = histogram(left, EDGES)
         art.note = left.text(0.35, 0.9, "", fontsize=12)
+        art.note.set_in_layout(False)  # else what is said first would decide where the axes are
         right.set_title("The weights of 0 to 9: green +, brown −", loc="left")
         right.set_gid("no-ghost")
         right.set_axis_off()
