@@ -215,7 +215,7 @@ def draw_search(figure: Any, state: Any) -> None:
         axes = panels(figure, 1, 2)
         for ax, title in zip(axes, ("The test: one short run", "The truth: three epochs at each rate"), strict=True):
             name_axes(ax, "learning rate η, log scale", "loss (nats)", title, log=True)
-            ax.set(xscale="log", xlim=(1e-4, 20), ylim=(0.02, 2 * WORST), xticks=[1e-4, 1e-3, 1e-2, 0.1, 1, 10])
+            ax.set(xscale="log", xlim=(1e-4, 60), ylim=(0.02, 2 * WORST), xticks=[1e-4, 1e-3, 1e-2, 0.1, 1, 10])
         art.test = curve(axes[0], "", "sgd", marker="", linewidth=1.5)
         art.ends = curve(axes[1], "", "sgd")
         art.bars = [event(ax, "suggestion") for ax in axes]

@@ -145,8 +145,9 @@ def draw_measure(figure: Any, state: Any) -> None:
         run.set(xlim=(0, LONG), ylim=(3e-3, 60))
         name_axes(law, "ηλ, rate × curvature", "above the minimum", "Where they end", log=True)
         law.set(xlim=(0, 2.4), ylim=(3e-3, 60), xticks=[0, 0.5, 1, 1.5, 2])
-        art.run = curve(run, "", "sgd", marker="", linewidth=1.2)
+        art.run = curve(run, "", "sgd", marker="", linewidth=1.2, alpha=0.45)  # the law is seen through it
         art.level = event(run, "")
+        art.level.line.set(color="black", linewidth=2.0)
         art.plain = curve(law, "μ = 0", "sgd", PRODUCTS, PLAIN, marker="")
         art.law = curve(law, "with μ", "momentum", marker="")
         (art.here,) = law.plot([], [], "o", color="white", markeredgecolor="black", markersize=11, clip_on=False)
