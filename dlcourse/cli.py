@@ -1,4 +1,5 @@
-"""The command line: `dlcourse lab` opens the course, `check` and `progress` are for its exercises, `doctor` helps.
+"""The command line: `dlcourse lab` opens the course, `check` and `progress` are for its exercises, `grade` is
+for instructors, `doctor` helps.
 
 A subcommand imports what it needs when it runs, so that `dlcourse --help` answers at once.
 """
@@ -63,6 +64,12 @@ def check(args: argparse.Namespace) -> int:
     return 0 if all(results) else 1
 
 
+def grade(args: argparse.Namespace) -> int:
+    from dlcourse.grading import command
+
+    return command.run(args)
+
+
 def progress(args: argparse.Namespace) -> int:
     from dlcourse.checks import exercises
     from dlcourse.checks.progress import overview
@@ -91,6 +98,34 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("progress", help="show what is solved, chapter by chapter")
     command.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="default: where `dlcourse lab` put it")
     command.set_defaults(run=progress)
+
+    command = commands.add_parser("grade", help="grade a folder or zip of submissions, each in a sandbox")
+    command.add_argument("submissions", metavar="SUBMISSIONS", type=Path, help="as your learning platform exports them")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="grades, pages, journal and log go here"
+    )
+    command.add_argument(
+        "--notebook",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="handed out; default: what half of the class has",
+    )
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--jobs", metavar="N", type=int, help="processes here; default: one for each core")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, tcp://…, and its workers instead")
+    command.add_argument(
+        "--gradebook", metavar="URL", help="also into nbgrader's database, sqlite:///gradebook.db, say"
+    )
+    command.add_argument("--seed-file", metavar="FILE", type=Path, help="the secret; default: DIR/secret, made once")
+    command.add_argument(
+        "--seconds", metavar="S", type=float, default=5.0, help="for each exercise (default: %(default)g)"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.add_argument(
+        "--unsafe-no-sandbox", action="store_true", help="run submissions as they are; every grade is marked"
+    )
+    command.set_defaults(run=grade)
 
     command = commands.add_parser("doctor", help="say what works on this machine, and what to do about the rest")
     _add_folder(command)

@@ -1,4 +1,4 @@
-"""Hostile code in a solution cell: no undeserved point, no leak, nothing left behind. The corpus is attacks/code.toml."""
+"""Hostile code in a solution cell: no undeserved point, no leak, nothing left behind. Corpus: attacks/code.toml."""
 
 import json
 import os

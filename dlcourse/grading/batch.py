@@ -1,0 +1,248 @@
+"""A whole class: read what was handed in, grade what is not graded yet, write tables and pages.
+
+Everything lies in one folder:
+
+    grades.csv      a row for each student                    feedback/   a page for each student
+    journal.jsonl   every result, one a line, only added to   grading.log  a line for each submission
+    secret          what the inputs are drawn from; whoever has it can tell them in advance
+"""
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from dlcourse.checks import exercises
+from dlcourse.grading import feedback
+from dlcourse.grading.grader import Result, Task, digest_of, grade, names_in, students_seed
+from dlcourse.grading.journal import Journal
+from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
+from dlcourse.grading.submissions import Submission, read
+from dlcourse.workspace import UserError
+
+TRIES = 3  # for a task whose process, machine or sandbox failed
+AT_ONCE = 64  # tasks under way; more would only lie in memory
+
+
+@dataclass
+class Class:
+    """What was handed in, at a first look: who, and which notebooks; nothing is kept of the files."""
+
+    submissions: Callable[[], Iterator[Submission]]
+    students: dict[str, str] = field(default_factory=dict)  # and the problem of each, if any
+    digests: dict[str, str] = field(default_factory=dict)
+    notebooks: Counter[str] = field(default_factory=Counter)
+
+    def look(self) -> "Class":
+        table = exercises()
+        for submission in self.submissions():
+            self.students[submission.student] = submission.problem
+            self.digests[submission.student] = digest_of(submission.files, submission.problem)
+            found = {name for _, content in submission.files for name in names_in(content, tuple(table))}
+            self.notebooks.update({table[name].notebook for name in found})
+        return self
+
+
+@dataclass
+class Summary:
+    """results: by student, by exercise. failed: who could not be graded, and why; the next run tries again."""
+
+    results: dict[str, dict[str, Result]]
+    students: dict[str, str]
+    exercises: tuple[str, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+    fresh: int = 0  # submissions graded in this run
+
+
+def grade_class(
+    place: Path,
+    out: Path,
+    executor: Callable[[], Executor],
+    *,
+    notebooks: Sequence[str] = (),
+    seed_file: Path | None = None,
+    limits: Limits | None = None,
+    safe: bool = True,
+    progress: bool = False,
+) -> Summary:
+    """Grade what lies in `place`, and write what is said above into `out`. executor: makes one, again if it breaks."""
+    keep_private()
+    group = Class(lambda: read(place)).look()
+    if not group.students:
+        raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
+    names = assigned(group, notebooks)
+    secret = secret_of(seed_file or out / "secret")
+    with Journal(out / "journal.jsonl") as journal, Log(out / "grading.log") as log:
+        done = {key for key, result in journal.results.items() if result.safe or not safe}
+        tasks = [
+            Task(student, tuple(n for n in names if (student, n, digest) not in done), students_seed(secret, student),
+                 digest=digest, limits=limits or Limits(), safe=safe)
+            for student, digest in group.digests.items()
+        ]  # fmt: skip
+        waiting = {task.student: task for task in tasks if task.exercises}
+        log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
+        log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in names}))}")
+        filled = (fill(waiting[s.student], s) for s in group.submissions() if s.student in waiting)
+        failed: dict[str, str] = {}
+        for task, results in with_bar(run(filled, executor), group, waiting, progress):
+            if isinstance(results, str):
+                failed[task.student] = results
+                log.say(f"{task.student}: NOT GRADED, {results}")
+            else:
+                journal.add(results)
+                log.say(told(task, results))
+        summary = Summary(collected(journal, group, names), group.students, names, failed, len(waiting) - len(failed))
+        for line in shared_tickets(summary):
+            log.say(line)
+    feedback.write(summary, out)
+    return summary
+
+
+def fill(task: Task, submission: Submission) -> Task:
+    return replace(task, files=submission.files, problem=submission.problem)
+
+
+def assigned(group: Class, notebooks: Sequence[str]) -> tuple[str, ...]:
+    """The exercises to grade: of the notebooks named or, without a name, of those that half of the class handed in."""
+    table = exercises()
+    known = {exercise.notebook for exercise in table.values()}
+    if unknown := set(notebooks) - known:
+        remedy = f"There are: {', '.join(sorted(known))}."
+        raise UserError(f"--notebook must be the name of an exercise notebook; got {sorted(unknown)[0]!r}. {remedy}")
+    readable = sum(not problem for problem in group.students.values())
+    chosen = set(notebooks) or {name for name, count in group.notebooks.items() if 2 * count >= readable}
+    if not chosen:
+        remedy = f"Say which were handed out: --notebook {min(known)}."
+        raise UserError(f"SUBMISSIONS must hold the same exercises for half of the class; got none. {remedy}")
+    return tuple(name for name, exercise in table.items() if exercise.notebook in chosen)
+
+
+def secret_of(path: Path) -> bytes:
+    """Made when first asked for, for this user's eyes only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        found = path.read_bytes().strip()
+        if len(found) < 16:
+            remedy = "Delete it for a new one; every grade then rests on new inputs."
+            raise UserError(f"--seed-file must hold 16 characters or more; got {path}. {remedy}") from None
+        return found
+    with os.fdopen(descriptor, "w") as file:
+        made = secrets.token_hex(32)
+        file.write(made + "\n")
+    return made.encode()
+
+
+# Running
+
+
+def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tuple[Task, list[Result] | str]]:
+    """Each task once with its results, as they come, or with the words why there are none."""
+    pool = executor()
+    under_way: dict[Future[list[Result]], tuple[Task, int]] = {}
+    again: list[tuple[Task, int]] = []
+    try:
+        while True:
+            while len(under_way) < AT_ONCE and (job := again.pop() if again else first(tasks)):
+                under_way[pool.submit(grade, job[0])] = job
+            if not under_way:
+                break
+            broken = False
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                task, tries = under_way.pop(future)
+                try:
+                    yield task, future.result()
+                except Exception as error:
+                    broken |= isinstance(error, BrokenExecutor)
+                    if tries < TRIES and isinstance(error, BrokenExecutor | NoSandbox | OSError):
+                        again.append((task, tries + 1))
+                    else:
+                        yield task, f"{type(error).__name__}: {error}"
+            if broken:  # one of its processes was killed, and took what it had to do along
+                again += [(task, tries + 1) for task, tries in under_way.values()]
+                under_way.clear()
+                pool.shutdown(wait=False, cancel_futures=True)
+                pool = executor()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.kill()  # whoever interrupts does not want the rest
+
+
+def first(tasks: Iterator[Task]) -> tuple[Task, int] | None:
+    task = next(tasks, None)
+    return (task, 1) if task else None
+
+
+def with_bar(
+    pairs: Iterable[tuple[Task, list[Result] | str]], group: Class, waiting: dict[str, Task], progress: bool
+) -> Iterator[tuple[Task, list[Result] | str]]:
+    if not progress:
+        yield from pairs
+        return
+    from tqdm import tqdm
+
+    before = len(group.students) - len(waiting)
+    with tqdm(total=len(group.students), initial=before, unit=" submissions", desc="graded") as bar:
+        counts: Counter[str] = Counter()
+        for task, results in pairs:
+            counts["failed" if isinstance(results, str) else "refused" if task.problem else "read"] += 1
+            bar.set_postfix(counts, refresh=False)
+            bar.update()
+            yield task, results
+
+
+# What was found
+
+
+def collected(journal: Journal, group: Class, names: Sequence[str]) -> dict[str, dict[str, Result]]:
+    found: dict[str, dict[str, Result]] = {}
+    for student, digest in group.digests.items():
+        keys = {name: (student, name, digest) for name in names}
+        found[student] = {name: journal.results[key] for name, key in keys.items() if key in journal.results}
+    return found
+
+
+def told(task: Task, results: Sequence[Result]) -> str:
+    points, out_of = sum(r.report.points for r in results), sum(r.report.out_of for r in results)
+    marks = ["no sandbox"] if not task.safe else []
+    marks += [task.problem] if task.problem else []
+    return f"{task.student}: {points:g} of {out_of:g} points, {results[0].seconds:.2f} s" + "".join(
+        f", {mark}" for mark in marks
+    )
+
+
+def shared_tickets(summary: Summary) -> Iterator[str]:
+    """A ticket is one in a million: two students with the same one have looked at the same picture."""
+    holders: dict[tuple[str, str], list[str]] = {}
+    for student, results in summary.results.items():
+        for name, result in results.items():
+            words = result.report.findings[0].words if result.report.findings else ""
+            if words.startswith("ticket "):
+                holders.setdefault((name, words.split(":")[0]), []).append(student)
+    for (name, ticket), students in sorted(holders.items()):
+        if len(students) > 1:
+            yield f"The same {ticket} in {name}: {', '.join(students)}"
+
+
+class Log:
+    """In a `with`: lines with the time, added to a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> "Log":
+        self.file = open(self.path, "a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def say(self, line: str) -> None:
+        self.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
+        self.file.flush()

@@ -1,0 +1,85 @@
+"""What comes back: a page for each student and the table of grades. They hold no inputs and no expected values."""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcourse.checks import exercises
+from dlcourse.grading.grader import Result
+from dlcourse.workspace import write_whole
+
+if TYPE_CHECKING:
+    from dlcourse.grading.batch import Summary
+
+TEMPLATE = Path(__file__).with_name("feedback.html")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(summary: "Summary", out: Path) -> None:
+    """grades.csv and feedback/*.html, each whole or not at all."""
+    write_whole(out / "grades.csv", table(summary).encode())
+    for student in summary.students:
+        write_whole(out / "feedback" / page_name(student), page(summary, student).encode("utf-8", "replace"))
+
+
+def table(summary: "Summary") -> str:
+    made = io.StringIO(newline="")
+    writer = csv.writer(made)
+    writer.writerow(["student", "points", "out of", "page", "remarks", *summary.exercises])
+    for student in summary.students:
+        results = summary.results[student]
+        points = [results[name].report.points if name in results else None for name in summary.exercises]
+        total = sum(filter(None, points)) if student not in summary.failed else None
+        row = [student, total, out_of(summary), page_name(student), "; ".join(remarks(summary, student)), *points]
+        writer.writerow([cell(value) for value in row])
+    return made.getvalue()
+
+
+def cell(value: Any) -> str:
+    """As a text that no spreadsheet takes for a formula."""
+    text = "" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def out_of(summary: "Summary") -> float:
+    return sum(exercises()[name].points for name in summary.exercises)
+
+
+def remarks(summary: "Summary", student: str) -> Iterator[str]:
+    if student in summary.failed:
+        yield f"not graded: {summary.failed[student]}"
+    if summary.students[student]:
+        yield summary.students[student]
+    if any(not result.safe for result in summary.results[student].values()):
+        yield "graded WITHOUT a sandbox: this grade can be forged"
+
+
+def page_name(student: str) -> str:
+    """A file's name for any student's: no two alike, and none that leads elsewhere."""
+    plain = re.sub(r"[^\w. -]", "_", student).strip(". ")[:60] or "student"
+    return f"{plain}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
+
+
+def page(summary: "Summary", student: str) -> str:
+    from jinja2 import Environment
+
+    table = exercises()
+    results = summary.results[student]
+    notebooks: dict[str, list[Result]] = {}
+    for name, result in results.items():
+        notebooks.setdefault(table[name].notebook, []).append(result)
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        TEMPLATE.read_text("utf-8")
+    )
+    points = sum(result.report.points for result in results.values())
+    return template.render(
+        student=student,
+        points=points,
+        out_of=out_of(summary),
+        notebooks=notebooks,
+        remarks=[*remarks(summary, student)],
+    )

@@ -1,0 +1,78 @@
+"""nbgrader's own autograde with the same safety. In nbgrader_config.py:
+
+    import dlcourse.grading.nbgrader_plugin as dlcourse_grading; dlcourse_grading.use(c)
+
+Nothing of a submission runs in nbgrader's process or in a kernel any more. Where its Execute would run the notebook,
+the exercises are graded in the sandbox and each check cell gets what `dl.check` would have shown, or the error that
+nbgrader takes for no points. A graded cell that checks nothing of ours gets no points and says why.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from nbgrader.utils import is_grade, is_solution
+from traitlets import Float, Unicode
+
+from dlcourse.checks import Finding, Report, exercises
+from dlcourse.grading.batch import secret_of
+from dlcourse.grading.grader import Task, digest_of, grade, students_seed
+from dlcourse.grading.sandbox import Limits
+
+CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
+
+
+class SandboxExecute(NbGraderPreprocessor):
+    """In the place of Execute. Without a sandbox it raises, and nbgrader gives that submission no grade."""
+
+    seconds = Float(5.0, help="for the calls of one exercise").tag(config=True)
+    seed_file = Unicode("dlcourse_secret", help="what inputs are drawn from; made when it is not there").tag(
+        config=True
+    )
+
+    def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
+        student = str(resources["nbgrader"]["student"])
+        cells = [cell for cell in nb.cells if cell.cell_type == "code"]
+        for cell in cells:
+            cell.outputs, cell.execution_count = [], None
+        checks = [(cell, exercise_of(cell)) for cell in cells if is_grade(cell) and not is_solution(cell)]
+        files = ((f"{resources['nbgrader']['notebook']}.ipynb", nbformat.writes(nb).encode("utf-8", "replace")),)
+        task = Task(
+            student, tuple(dict.fromkeys(name for _, name in checks if name)),
+            students_seed(secret_of(Path(self.seed_file)), student), files, digest=digest_of(files),
+            limits=Limits(seconds=self.seconds),
+        )  # fmt: skip
+        reports = {result.exercise: result.report for result in grade(task)}
+        for cell, name in checks:
+            cell.outputs = outputs(reports[name] if name else foreign(cell))
+        return nb, resources
+
+
+def exercise_of(cell: Any) -> str:
+    """What a check cell checks. Its source is the master's: nbgrader has put it back before."""
+    found = CHECK.search(cell.source)
+    return found[1] if found and found[1] in exercises() else ""
+
+
+def foreign(cell: Any) -> Report:
+    words = "This cell is no check of dlcourse; it was not run. Grade it by hand."
+    return Report("", str(cell.metadata.nbgrader.grade_id), (Finding(False, words),))
+
+
+def outputs(report: Report) -> list[Any]:
+    shown = nbformat.v4.new_output("display_data", {"text/plain": repr(report), "text/html": report._repr_html_()})
+    if report:
+        return [shown]
+    return [
+        shown,
+        nbformat.v4.new_output("error", ename="NotSolved", evalue=report.headline, traceback=[report.headline]),
+    ]
+
+
+def use(config: Any) -> None:
+    """Put SandboxExecute where Execute stands in nbgrader's autograde."""
+    steps = Autograde.autograde_preprocessors.default_args[0]
+    config.Autograde.autograde_preprocessors = [SandboxExecute if step is Execute else step for step in steps]
