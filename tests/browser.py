@@ -188,6 +188,10 @@ class Reader:
         pixels = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for png in (data, frame.png)]
         return pixels[0].shape == pixels[1].shape and bool((pixels[0] == pixels[1]).all())
 
+    def stands(self, lab: Locator, frame: Frame) -> bool:
+        """Are the settings those of this frame, too?"""
+        return self.settings(lab) == frame.settings and self.shows(lab, frame)
+
     def expect(self, lab: Locator, twin: Lab, since: dict[str, Any]) -> dict[str, Any]:
         """Wait until the lab shows other settings than `since`, those of its controls, and their last_frame."""
 
