@@ -34,7 +34,7 @@ WAYS = {
     "Lab, ipywidgets.Image": "page.engine(page.ImageScreen)",
     "Lab, ipywidgets.HTML": "page.engine(page.HTMLScreen)",
     "floor": "page.table()",
-    "Lab, trained ahead": "page.engine(run=page.trained)",  # after the floor, which has trained every position
+    "Lab, trained ahead": "page.engine(ahead=True)",
 }
 OURS, FLOOR = "Lab", "floor"
 

@@ -7,7 +7,6 @@ so that the browser can tell which one it is looking at.
 """
 
 import base64
-from functools import cache
 from itertools import pairwise
 from typing import Any
 from unittest import mock
@@ -137,6 +136,9 @@ def interact(job: Any, contours: bool = False) -> None:
 
 
 class NoGhost:
+    def on_msg(self, _: Any) -> None:
+        pass
+
     def leave(self) -> None:
         pass
 
@@ -158,25 +160,22 @@ class HTMLScreen(NoGhost, ipywidgets.HTML):
         self.value = f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 
-def make_lab(run: Any = train) -> Lab:
+def make_lab(ahead: bool = False) -> Lab:
+    """With live training at every position, or with what is trained ahead while nobody waits."""
     slider = Slider(0, POSITIONS - 1, START)
-    return Lab(run, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", position=slider)
+    made = Lab(train, draw, describe=lambda state, _: f"It ends at {state[1][-1]:.3f} nats.", position=slider)
+    made.jobs.ready.budget *= ahead
+    return made
 
 
-def engine(screen: Any = Screen, run: Any = train) -> Any:
+def engine(screen: Any = Screen, ahead: bool = False) -> Any:
     with mock.patch.object(lab, "Screen", screen):
-        return make_lab(run).show()
-
-
-@cache
-def trained(position: int) -> Any:
-    """What is left of `train` if the whole slider has been trained ahead."""
-    return train(position)
+        return make_lab(ahead).show()
 
 
 def table() -> Any:
     """The floor: pictures that are ready, to our Screen."""
-    ours = make_lab(trained)
+    ours = make_lab()
     frames = [ours.last_frame(position=position) for position in range(POSITIONS)]
     slider, screen = ipywidgets.IntSlider(START, 0, POSITIONS - 1), Screen()
 

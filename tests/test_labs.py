@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 import dlcourse.labs
-from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, start
+from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, ahead, jobs, start
 from dlcourse.labs import lab as engine
 from dlcourse.labs.controls import control
 from dlcourse.labs.picture import Painter, encode, leaves, still
@@ -551,7 +551,8 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(engine, "time", clock)
-    monkeypatch.setattr(engine, "PLAY", 0.0)
+    monkeypatch.setattr(jobs, "time", clock)
+    monkeypatch.setattr(jobs, "PLAY", 0.0)
     return clock
 
 
@@ -640,7 +641,7 @@ def test_pin_right_after_reset_pins_the_picture_to_come():
         lab.show()
         lab.reset_button.click()
         lab.pin_button.value = True  # before the event loop has drawn anything
-        await lab.task
+        await lab.jobs.task
         return lab
 
     lab = asyncio.run(reader())
@@ -759,7 +760,9 @@ def test_labs_of_the_course(make):
     for pick in ("low", "value", "high"):
         given = {name: getattr(c, pick, c.value) for name, c in lab.controls.items()}
         settings = {name: lab.controls[name].setting(value) for name, value in given.items()}
-        frame, scenery = lab.last_frame(**settings), lab.painter.scenery
+        *_, state = lab.states(settings)
+        frame, scenery = lab.frame(state, settings), lab.painter.scenery
+        assert frame.png == lab.frame(state, settings).png  # drawing leaves a state as it was
         assert not re.search(r"\b(nan|inf)\b", frame.finding, re.IGNORECASE), frame.finding
         assert frame.png == lab.last_frame(**settings).png  # the same settings, the same picture
         assert lab.painter.scenery is scenery, "every frame is drawn anew: something besides its artists changes"
@@ -771,8 +774,8 @@ def test_labs_of_the_course(make):
 # On the event loop: the newest setting first
 
 
-def training(clock, steps=10, seconds=0.1):
-    """A run that takes its time: `steps` states, one every `seconds`."""
+def training(clock, steps=10, seconds=0.1, budget=0):
+    """A run that takes its time: `steps` states, one every `seconds`. Without a budget nothing is trained ahead."""
 
     def run(slope):
         runs.append(slope)
@@ -782,7 +785,7 @@ def training(clock, steps=10, seconds=0.1):
 
     runs = []
     lab = Lab(run, draw_ramp, describe=describe_ramp, figure_size=(4, 2), slope=Slider(0.0, 9.0, 1.0, step=0.1))
-    lab.runs = runs
+    lab.runs, lab.jobs.ready.budget = runs, budget
     return lab
 
 
@@ -816,7 +819,7 @@ def drive(lab, *changes, turns=1):
                 lab.widgets["slope"].value = change
             for _ in range(turns):
                 await asyncio.sleep(0)
-        await lab.task
+        await lab.jobs.task
         return seen
 
     return asyncio.run(asyncio.wait_for(reader(), 30))
@@ -879,15 +882,111 @@ def test_an_error_on_the_loop_leaves_the_lab_alive():
     async def reader():
         lab.show()
         lab.widgets["slope"].value = 2.0
-        await lab.task
+        await lab.jobs.task
         problem = lab.screen.problem
         lab.widgets["slope"].value = 0.5
         lab.widgets["slope"].value = 0.75
-        await lab.task
+        await lab.jobs.task
         return problem
 
     assert asyncio.run(reader()).startswith("ArithmeticError") and lab.screen.problem == ""
     assert lab.screen.settings == '{"slope": 0.75}'
+
+
+# Trained ahead
+
+
+def test_the_nearest_positions_are_trained_while_nothing_is_wanted(clock):
+    lab = training(clock, seconds=0.001, budget=2**20)
+    assert drive(lab, 3.0) == [end(3.0)]  # none of them is shown
+    assert lab.runs[:6] == [3.0, 3.1, 2.9, 3.2, 2.8, 3.3]
+    assert sorted(lab.runs) == lab.controls["slope"].positions()  # each of them once
+    assert lab.screen.ready == [0, 0.0, 1.0]
+
+
+def test_what_is_ready_is_looked_up_and_looks_the_same(clock):
+    lab = training(clock, seconds=0.001, budget=2**20)
+    assert drive(lab, 3.0, lambda: None, turns=3000)[-1] == end(3.0)
+
+    async def again():
+        lab.runs.clear()
+        lab.widgets["slope"].value = 7.0
+        await lab.jobs.task
+
+    asyncio.run(again())
+    assert lab.runs == [] and lab.screen.finding == end(7.0)
+    assert lab.screen.png == lab.last_frame(slope=7.0).png and lab.runs == [7.0]
+
+
+def test_a_request_interrupts_training_ahead(clock):
+    lab = training(clock, budget=2**20)  # a second each
+    seen = drive(lab, 3.0, 6.0, turns=40)
+    assert seen[-1] == end(6.0)
+    assert lab.runs.index(6.0) < 10 and lab.runs[lab.runs.index(6.0) + 1] == 6.1
+
+
+def test_one_lab_trains_ahead_at_a_time_and_the_memory_has_an_end(clock):
+    one, other = (training(clock, seconds=0.001, budget=2**20) for _ in range(2))
+
+    async def reader():
+        one.show(), other.show()
+        one.widgets["slope"].value = 3.0
+        for _ in range(8):
+            await asyncio.sleep(0)
+        other.widgets["slope"].value = 3.0
+        await asyncio.wait([one.jobs.task, other.jobs.task])
+
+    asyncio.run(reader())
+    assert len(one.runs) < 30 and len(other.runs) > 90
+    small = training(clock, seconds=0.001, budget=5 * ahead.size_of(ramp(1.0)))
+    drive(small, 3.0)
+    assert 4 <= len(small.jobs.ready.states) <= 5 and len(small.runs) <= 7
+
+
+def test_the_control_under_the_pointer_is_trained_before_it_moves(clock):
+    lab = training(clock, seconds=0.001, budget=2**20)
+
+    async def reader():
+        lab.show()
+        lab.runs.clear()
+        lab.on_approach(None, {"near": 0}, [])
+        await lab.jobs.task
+
+    asyncio.run(reader())
+    assert lab.runs[:2] == [1.1, 0.9] and lab.screen.finding == end(1.0)
+
+
+def test_an_error_ahead_is_told_when_the_reader_gets_there():
+    lab = failing("run")
+
+    async def reader():
+        lab.show()
+        lab.widgets["slope"].value = 0.75
+        await lab.jobs.task
+        return lab.screen.problem
+
+    assert asyncio.run(reader()) == ""
+
+
+@pytest.mark.parametrize(
+    "control, positions",
+    [
+        (Slider(0, 3, 1), [0, 1, 2, 3]),
+        (Slider(0, 11, 0, step=4), [0, 4, 8, 11]),
+        (Slider(0.0, 0.3, 0.0, step=0.1), [0.0, 0.1, 0.2, 0.3]),
+        (Slider(0.01, 1.0, 0.1, step=0.5, log=True), [0.01, 0.0316, 0.1, 0.316, 1.0]),
+        (Choice(["a", "b"], "b"), ["a", "b"]),
+        (Switch(True), [False, True]),
+    ],
+)
+def test_positions_of_a_control(control, positions):
+    assert control.positions() == positions
+
+
+def test_the_ready_stretch_ends_at_the_first_gap():
+    positions = [0, 1, 2, 3, 4]
+    assert ahead.stretch(positions, 2, {1, 2, 4}.__contains__) == (0.25, 0.5)
+    assert ahead.nearest(positions, 1) == [2, 0, 3, 4]
 
 
 def test_a_lab_shown_again_ends_what_the_old_page_was_doing(clock):
@@ -896,7 +995,7 @@ def test_a_lab_shown_again_ends_what_the_old_page_was_doing(clock):
     async def reader():
         lab.show()
         lab.widgets["slope"].value = 9.0
-        old, screen = lab.task, lab.screen
+        old, screen = lab.jobs.task, lab.screen
         await asyncio.sleep(0)  # the job has begun, and waits after the first of its pictures
         lab.show()
         seen = watch(lab)

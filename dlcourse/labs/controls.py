@@ -33,6 +33,10 @@ class Control:
         """What the widget shows for this setting."""
         return setting
 
+    def positions(self) -> list[Any]:
+        """All settings that it can be put to, in order."""
+        raise NotImplementedError
+
     def check(self, name: str, setting: Any) -> Any:
         """The setting, if this control can be put there."""
         return setting
@@ -94,6 +98,11 @@ class Slider(Control):
         value = low + round((value - low) / self.step) * self.step  # type: ignore[operator]
         return min(max(10**value if self.log else value, self.low), self.high)
 
+    def positions(self) -> list[Any]:
+        low, high = (math.log10(v) if self.log else v for v in (self.low, self.high))
+        places = [low + n * self.step for n in range(math.ceil((high - low) / self.step - 1e-9))]  # type: ignore[operator]
+        return [*(self.setting(10**place if self.log else place) for place in places), self.setting(self.high)]
+
     def check(self, name: str, setting: Any) -> Any:
         if not is_number(setting) or not self.low <= setting <= self.high:
             refuse(f"Lab.{name}", f"lie in [{self.low}, {self.high}]", setting, "Those are the ends of its slider.")
@@ -115,6 +124,9 @@ class Choice(Control):
         label = self.label or name.replace("_", " ")
         return ipywidgets.Dropdown(options=list(self.options), value=self.value, description=label, **STYLE)
 
+    def positions(self) -> list[Any]:
+        return list(self.options)
+
     def check(self, name: str, setting: Any) -> Any:
         if setting not in self.options:
             refuse(f"Lab.{name}", f"be one of {list(self.options)}", setting, "Those are its choices.")
@@ -134,6 +146,9 @@ class Switch(Control):
     def widget(self, name: str) -> ipywidgets.Widget:
         label = self.label or name.replace("_", " ")
         return ipywidgets.Checkbox(value=self.value, description=label, indent=False)
+
+    def positions(self) -> list[Any]:
+        return [False, True]
 
     def check(self, name: str, setting: Any) -> Any:
         if not isinstance(setting, bool):

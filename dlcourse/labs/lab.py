@@ -6,17 +6,13 @@
 
     Lab(run, draw, describe=describe, learning_rate=Slider(1e-3, 1, 0.1, log=True), momentum=(0.0, 0.99)).show()
 
-A change of a control asks for a new picture. One job runs at a time; when it is done, the newest request is
-taken and the ones between are forgotten. All of it happens on the kernel's event loop: no threads, no locks.
+A change of a control asks for a new picture. When and in which order they are made is the business of jobs.py.
 """
 
-import asyncio
-import base64
 import html
 import inspect
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets
@@ -24,45 +20,14 @@ import numpy as np
 
 from dlcourse.labs.code import reproduce
 from dlcourse.labs.controls import Control, control
-from dlcourse.labs.picture import Painter, encode, still
+from dlcourse.labs.frame import Frame, LabBox
+from dlcourse.labs.jobs import Jobs
+from dlcourse.labs.picture import Painter, encode
 from dlcourse.labs.screen import Screen
 from dlcourse.plots.style import new_figure
 from dlcourse.settings import refuse, unknown_name
 
-PATIENCE = 0.15  # seconds after which a long job shows how far it is, and gives way to a newer request
-PLAY = 0.05  # seconds a frame stands when a training run is played
 PAUSE = 0.7  # seconds without a change after which the picture on the screen becomes the ghost of the next
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a lab: the PNG, what it shows in words, the finding, and the settings it belongs to."""
-
-    png: bytes
-    alt: str
-    finding: str
-    settings: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return f"Frame({self.finding!r}, settings={self.settings})"
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        png = base64.b64encode(still(self.png, self.finding)).decode()
-        return {"image/png": png, "text/plain": self.finding}, {"image/png": {"alt": self.alt}}
-
-
-class LabBox(ipywidgets.VBox):
-    """A lab on the page. Saved, it is a still picture with its finding, for pages that have no kernel."""
-
-    frame: Frame | None = None
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        if self.frame:
-            more, about = self.frame._repr_mimebundle_()
-            data, metadata = {**data, **more}, {**metadata, **about}
-        return data, metadata
 
 
 class Lab:
@@ -92,7 +57,7 @@ class Lab:
     ):
         self.run, self.draw, self.describe = run, draw, describe
         self.alt, self.figure_size, self.haunted = alt, figure_size, ghost
-        self.task: asyncio.Task[None] | None = None
+        self.jobs = Jobs(self)
         self.controls: dict[str, Control] = {name: control(name, given) for name, given in controls.items()}
         try:
             inspect.signature(run).bind(**self.controls)
@@ -153,24 +118,21 @@ class Lab:
 
     def show(self) -> LabBox:
         """The lab as a widget, with its first picture."""
-        if self.task:
-            self.task.cancel()  # it belongs to an earlier page
+        self.jobs.begin()
         self.screen = Screen()
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
-        self.wanted: dict[str, Any] | None = None
-        self.playing = False
-        self.task = None
         self.shown: tuple[Any, Frame] | None = None  # state and frame on the screen
         self.ghost: tuple[Any, Frame] | None = None
         self.ghost_scene: Any = None  # what it was drawn on
         self.changed = 0.0
+        self.screen.on_msg(self.on_approach)
         for widget in self.widgets.values():
             widget.observe(self.on_change, "value")
         rows = [self.box(list(self.widgets.values()), "dlcourse-controls"), self.screen, *self.make_buttons()]
         page = LabBox(rows)
         page.add_class("dlcourse-lab")
         self.page, self.standing = page, self.present()
-        self.finish_job(self.standing)
+        self.jobs.at_once(self.standing)
         return page
 
     def box(self, children: list[Any], name: str) -> ipywidgets.HBox:
@@ -198,20 +160,25 @@ class Lab:
         """The settings that the widgets show."""
         return {name: self.controls[name].setting(widget.value) for name, widget in self.widgets.items()}
 
-    def on_change(self, _: Any) -> None:
+    def on_approach(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """The pointer is on a control, or the focus: it may be moved next."""
+        self.jobs.approach(list(self.controls)[message["near"]])
+
+    def on_change(self, change: Any) -> None:
         if self.present() == self.standing:
             return  # the browser rounds: 0.9000000000000001 is the 0.9 that it was
         self.standing = self.present()
+        self.jobs.in_hand = next(name for name, widget in self.widgets.items() if widget is change["owner"])
         settled = time.monotonic() - self.changed > PAUSE
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
             self.ghost, self.ghost_scene = self.shown, self.painter.scenery
             if self.haunted and self.shown:
                 self.screen.leave()
-        self.ask()
+        self.jobs.ask(self.present())
 
     def on_play(self, _: Any) -> None:
-        self.ask(playing=True)
+        self.jobs.ask(self.present(), playing=True)
 
     def on_reset(self, _: Any) -> None:
         self.pin_button.value = False
@@ -221,7 +188,7 @@ class Lab:
         self.ghost = self.shown = None
         self.changed = 0.0  # the next change has a ghost, however soon it comes
         self.show_ghost()
-        self.ask()
+        self.jobs.ask(self.present())
 
     def on_pin(self, change: Any) -> None:
         self.ghost = self.shown if change["new"] else None  # before the first picture: pinned as soon as it is there
@@ -245,54 +212,7 @@ class Lab:
         lines = html.escape(self.code(**self.present())) if self.code_button.value else ""
         self.code_area.value = f"<pre tabindex='0'>{lines}</pre>" if lines else ""
 
-    # the newest request first
-
-    def ask(self, playing: bool = False) -> None:
-        """Ask for a picture of the present settings; it comes when the running job is done."""
-        self.wanted, self.playing = self.present(), playing
-        if self.task is None or self.task.done():
-            try:
-                self.task = asyncio.get_running_loop().create_task(self.work())
-            except RuntimeError:  # no event loop: a plain script
-                self.finish_job(self.wanted)
-
-    async def work(self) -> None:
-        while self.wanted is not None:
-            settings, self.wanted = self.wanted, None
-            await self.job(settings)
-            await asyncio.sleep(0.001)  # let the messages in that have come meanwhile
-
-    async def job(self, settings: dict[str, Any]) -> None:
-        """Run to the end, or until something newer is wanted and this job is taking long."""
-        playing, self.playing = self.playing, False
-        started = looked = time.monotonic()
-        state = None
-        try:
-            for state in self.states(settings):
-                now = time.monotonic()
-                if playing or now - looked > PATIENCE:
-                    self.put(state, settings)
-                    await asyncio.sleep(max(0.001, PLAY - (time.monotonic() - now)) if playing else 0.001)
-                    self.renew_ghost()
-                    looked = time.monotonic()
-                if self.wanted is not None and (playing or looked - started > PATIENCE):
-                    return
-            self.put(state, settings)
-            await asyncio.sleep(0.001)  # the picture goes out first
-            self.renew_ghost()
-        except Exception as error:
-            self.report(error, settings)
-
-    def finish_job(self, settings: dict[str, Any]) -> None:
-        """A job at once, without an event loop."""
-        state = None
-        try:
-            for state in self.states(settings):  # noqa: B007 - the last one counts
-                pass
-            self.put(state, settings)
-            self.renew_ghost()
-        except Exception as error:
-            self.report(error, settings)
+    # what the jobs call
 
     def put(self, state: Any, settings: dict[str, Any]) -> None:
         """On the screen with it."""

@@ -120,14 +120,35 @@ function render({ model, el }) {
   model.on("change:frame", show);
   model.on("change:ghost change:left", haunt);
   model.on("change:pinned change:problem", words);
+  model.on("change:ready", mark);
   show();
   haunt();
   words();
 
+  // The part of a slider that is trained already is coloured. A control that is approached may be moved next.
+  function mark() {
+    const [number, from, to] = model.get("ready");
+    controls().forEach((control, n) => {
+      control.classList.toggle("dlcourse-ready", n === number);
+      if (n === number) control.style.setProperty("--from", `${100 * from}%`);
+      if (n === number) control.style.setProperty("--to", `${100 * to}%`);
+    });
+  }
+
+  function approach(event) {
+    const near = controls().findIndex((control) => control.contains(event.target));
+    if (near >= 0 && near !== approached) model.send({ near });
+    approached = near;
+  }
+
   const box = () => el.closest(".dlcourse-lab") ?? el;
+  const controls = () => [...box().querySelectorAll(".dlcourse-controls > *")];
+  let approached = -1;
   const watch = new MutationObserver(() => speak(box()));
   requestAnimationFrame(() => {
     speak(box());
+    for (const kind of ["pointerover", "focusin"])
+      box().querySelector(".dlcourse-controls")?.addEventListener(kind, approach);
     for (const part of box().querySelectorAll(".dlcourse-controls, .dlcourse-buttons"))
       watch.observe(part, { childList: true, subtree: true, attributeFilter: ["class", "aria-valuetext"] });
   });

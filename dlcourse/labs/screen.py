@@ -28,6 +28,7 @@ class Screen(anywidget.AnyWidget):
     left = traitlets.Int(0).tag(sync=True)  # the frame that stays as the ghost; 0: it is `ghost`, if there is one
     ghost = traitlets.Bytes(b"").tag(sync=True)
     bare: Any = traitlets.List().tag(sync=True)  # [x0, y0, x1, y1] in shares from the top left, where no ghost is seen
+    ready: Any = traitlets.List().tag(sync=True)  # [which control, from, to]: the share of it that is trained already
     pinned = traitlets.Unicode("").tag(sync=True)
     problem = traitlets.Unicode("").tag(sync=True)
     leaving = False

@@ -1,0 +1,133 @@
+"""When a lab runs what: the newest request first, and while nothing is wanted, what may be wanted next.
+
+One job runs at a time; when it is done, the newest request is taken and the ones between are forgotten. While nothing
+is wanted, the lab in use trains ahead: the positions of the control in hand, the nearest first. All of it happens on
+the kernel's event loop: no threads, no locks.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from dlcourse.labs.ahead import Ready, nearest, stretch
+
+PATIENCE = 0.15  # seconds after which a long job shows how far it is, and gives way to a newer request
+PLAY = 0.05  # seconds a frame stands when a training run is played
+BREATH = 0.02  # seconds after which training ahead listens whether something is wanted
+
+
+class Jobs:
+    """The jobs of one lab. What it is to run, and what becomes of the states, the lab says."""
+
+    in_use: "Jobs | None" = None  # those of the lab that the reader has touched last
+
+    def __init__(self, lab: Any):
+        self.lab, self.ready = lab, Ready()
+        self.task: asyncio.Task[None] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """For a new page: nothing runs, nothing is wanted, nothing is ready."""
+        if self.task:
+            self.task.cancel()
+        self.task, self.playing = None, False
+        self.wanted: dict[str, Any] | None = None
+        self.in_hand: str | None = None  # the control that moved last, or that the pointer is on
+        self.ready.clear()
+
+    def ask(self, settings: dict[str, Any], playing: bool = False) -> None:
+        """Ask for a picture; it comes when the running job is done."""
+        self.wanted, self.playing = settings, playing
+        self.start()
+
+    def approach(self, control: str) -> None:
+        """This control may be moved next."""
+        self.in_hand = control
+        self.start()
+
+    def start(self) -> None:
+        Jobs.in_use = self
+        if self.task is None or self.task.done():
+            try:
+                self.task = asyncio.get_running_loop().create_task(self.work())
+            except RuntimeError:  # no event loop: a plain script
+                if self.wanted is not None:
+                    self.at_once(self.wanted)
+
+    async def work(self) -> None:
+        while True:
+            while self.wanted is not None:
+                settings, self.wanted = self.wanted, None
+                await self.job(settings)
+                await asyncio.sleep(0.001)  # let the messages in that have come meanwhile
+            in_hand = self.in_hand
+            await self.train_ahead()
+            if self.wanted is None and self.in_hand == in_hand:
+                return
+
+    async def job(self, settings: dict[str, Any]) -> None:
+        """Run to the end, or until something newer is wanted and this job is taking long."""
+        playing, self.playing = self.playing, False
+        started = looked = time.monotonic()
+        state = None
+        try:
+            for state in self.lab.states(settings) if playing else self.known(settings):
+                now = time.monotonic()
+                if playing or now - looked > PATIENCE:
+                    self.lab.put(state, settings)
+                    await asyncio.sleep(max(0.001, PLAY - (time.monotonic() - now)) if playing else 0.001)
+                    self.lab.renew_ghost()
+                    looked = time.monotonic()
+                if self.wanted is not None and (playing or looked - started > PATIENCE):
+                    return
+            self.lab.put(state, settings)
+            await asyncio.sleep(0.001)  # the picture goes out first
+            self.lab.renew_ghost()
+            self.ready.keep(settings, state)
+        except Exception as error:
+            self.lab.report(error, settings)
+
+    def known(self, settings: dict[str, Any]) -> Iterator[Any]:
+        """The last state at once, if it is there already."""
+        return iter([self.ready[settings]]) if settings in self.ready else self.lab.states(settings)
+
+    def at_once(self, settings: dict[str, Any]) -> None:
+        """A job without an event loop."""
+        state = None
+        try:
+            for state in self.lab.states(settings):  # noqa: B007 - the last one counts
+                pass
+            self.lab.put(state, settings)
+            self.lab.renew_ghost()
+        except Exception as error:
+            self.lab.report(error, settings)
+
+    async def train_ahead(self) -> None:
+        """Where the control in hand may be moved to, the nearest first, until something is wanted."""
+        name = self.in_hand
+        if name is None or self.lab.shown is None or self.ready.full:
+            return
+        settings, positions = self.lab.shown[1].settings, self.lab.controls[name].positions()
+        for value in nearest(positions, settings[name]):
+            there = settings | {name: value}
+            if there not in self.ready and not await self.prepare(there):
+                return
+            here = stretch(positions, settings[name], lambda v: settings | {name: v} in self.ready)
+            self.lab.screen.ready = [list(self.lab.controls).index(name), *here]
+
+    async def prepare(self, settings: dict[str, Any]) -> bool:
+        """Run it and keep the last state. False: there is no room, or something else is to be done."""
+        state, looked = None, time.monotonic()
+        try:
+            for state in self.lab.states(settings):  # noqa: B007 - the last one counts
+                if time.monotonic() - looked > BREATH:
+                    await asyncio.sleep(0.001)
+                    looked = time.monotonic()
+                    if self.wanted is not None:
+                        return False
+        except Exception:
+            return False  # it is reported when the reader gets there
+        name, kept = self.in_hand, self.ready.keep(settings, state)
+        await asyncio.sleep(0.001)
+        return kept and self.wanted is None and Jobs.in_use is self and self.in_hand == name
