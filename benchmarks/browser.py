@@ -207,7 +207,7 @@ def main() -> None:
         print(f"00_start until all labs are alive: {opening(browser, address, '00_start', 2):.1f} s")
         notebook(Path(folder) / "work" / "notebooks")
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        reader = Reader(page, address.replace("?", "?reset&"), "benchmark")
+        reader = Reader(page, address, "benchmark")
         reader.run_all(labs=3)  # the ways with a Screen
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=120_000)
         page.evaluate(PROBE)

@@ -128,7 +128,8 @@ class Reader:
         page.on("console", lambda m: self.note(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: self.note(str(e)))
         page.on("request", lambda r: self.hosts.add(re.sub(r"^(?:blob:)?\w+://([^:/]*).*", r"\1", r.url)))
-        page.goto(re.sub(r"notebooks/\w+\.ipynb", f"notebooks/{notebook}.ipynb", address))
+        alone = address.replace("?", "?reset&", 1)  # without the chapters that were open before
+        page.goto(re.sub(r"notebooks/\w+\.ipynb", f"notebooks/{notebook}.ipynb", alone))
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
         page.get_by_text("(ipykernel) | Idle").wait_for(timeout=60_000)  # the kernel: the indicator is idle without one
 
