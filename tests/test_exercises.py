@@ -40,6 +40,13 @@ def master_of(entry):
     return ROOT / "solutions" / entry.notebook / f"{entry.notebook}.ipynb"
 
 
+CODED_SOLUTIONS = {
+    name: functions(solution_cell(master_of(entry), name).source)[name]
+    for name, entry in TABLE.items()
+    if isinstance(entry, Exercise)
+}
+
+
 @each_master
 def test_exercises_are_made_from_the_masters(master):
     path = tool.exercise_path(master)

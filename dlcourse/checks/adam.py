@@ -71,6 +71,26 @@ adam_step = Exercise(
                 theta - lr * (b1 * m + (1 - b1) * g) / (1 - b1**t)
                 / (np.sqrt(np.abs(b2 * v + (1 - b2) * g) / (1 - b2**t)) + eps),
                 b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g),
+        "The divisor is 1 − β, as in the first step, at every step. It is 1 − βᵗ, and grows.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (now := moments(m, v, g, b1, b2))[0] / (1 - b1)
+                / (np.sqrt(now[1] / (1 - b2)) + eps), *now),
+        "βᵗ is a power, beta**step, not a product.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (now := moments(m, v, g, b1, b2))[0] / (1 - b1 * t)
+                / (np.sqrt(now[1] / (1 - b2 * t)) + eps), *now),
+        "m and v are multiplied by 1 − βᵗ. They are too small already: divide.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (now := moments(m, v, g, b1, b2))[0] * (1 - b1**t)
+                / (np.sqrt(now[1] * (1 - b2**t)) + eps), *now),
+        "grad @ grad is one number for all. Every number has its own square: grad**2.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (m1 := b1 * m + (1 - b1) * g) / (1 - b1**t)
+                / (np.sqrt((v1 := b2 * v + (1 - b2) * g @ g) / (1 - b2**t)) + eps), m1, v1),
+        "A pair of brackets is missing: ε is added to √v̂, not to the new theta.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (now := moments(m, v, g, b1, b2))[0] / (1 - b1**t)
+                / np.sqrt(now[1] / (1 - b2**t)) + eps, *now),
     },
     variants=(
         lambda theta, m, v, g, t, lr, b1, b2, eps: (
@@ -99,7 +119,7 @@ amsgrad_step = Exercise(
     draw=updates("vss", two_averages),
     reference=lambda theta, m, v, v_max, grad, step, learning_rate, beta1, beta2, eps: amsgrad(
         theta, m, v, v_max, grad, step, learning_rate, beta1, beta2, eps),
-    properties={"v_max never falls": lambda given, got: got[3] >= given.v_max},
+    properties={"v_max never falls": lambda given, got: got[3] >= given.v_max * (1 - 1e-6)},
     mistakes={
         "This is Adam: v_max is kept but the step divides by v.":
             lambda theta, m, v, top, g, t, lr, b1, b2, eps: (
@@ -127,6 +147,10 @@ amsgrad_step = Exercise(
             lambda theta, m, v, top, g, t, lr, b1, b2, eps: (
                 theta - lr * (now := moments(m, v, g, b1, b2))[0] / (np.sqrt(np.maximum(top, now[1])) + eps),
                 *now, np.maximum(top, now[1])),
+        "v_max is not corrected for the step: divide it by 1 − β₂ᵗ, as v in Adam. What is kept stays as it is.":
+            lambda theta, m, v, top, g, t, lr, b1, b2, eps: (
+                theta - lr * (now := moments(m, v, g, b1, b2))[0] / (1 - b1**t)
+                / (np.sqrt(np.maximum(top, now[1])) + eps), *now, np.maximum(top, now[1])),
     },
     variants=(
         lambda theta, m, v, top, g, t, lr, b1, b2, eps: (
@@ -229,6 +253,10 @@ nadam_step = Exercise(
             lambda theta, m, v, g, t, lr, b1, b2, eps: (
                 theta - lr * (b1 * (now := moments(m, v, g, b1, b2))[0] / (1 - b1 ** (t + 1))
                 + (1 - b1) * g / (1 - b1**t)) / (np.sqrt(now[1]) + eps), *now),
+        "The power is step + 1, with brackets: beta1**step + 1 is another number.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (b1 * (now := moments(m, v, g, b1, b2))[0] / (1 - b1**t + 1) + (1 - b1) * g / (1 - b1**t))
+                / (np.sqrt(now[1] / (1 - b2**t)) + eps), *now),
     },
     variants=(
         lambda theta, m, v, g, t, lr, b1, b2, eps: (

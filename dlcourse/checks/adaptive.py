@@ -29,7 +29,7 @@ adagrad_step = Exercise(
         theta - learning_rate * grad / (np.sqrt(s + grad**2) + eps), s + grad**2
     ),
     properties={
-        "s never falls": lambda given, got: got[1] >= given.s,
+        "s never falls": lambda given, got: got[1] >= given.s * (1 - 1e-6),
     },
     mistakes={
         "ε stands inside the root. Here it is added to the root: √s + ε.":
@@ -48,6 +48,12 @@ adagrad_step = Exercise(
             lambda theta, s, g, lr, eps: (theta - lr * g / (np.sqrt(s + g**2) + eps), s),
         "This goes uphill: theta must move against the gradient.":
             lambda theta, s, g, lr, eps: (theta + lr * g / (np.sqrt(s + g**2) + eps), s + g**2),
+        "ε is left out. It guards the division where no gradient has been yet.":
+            lambda theta, s, g, lr, eps: (theta - lr * g / np.sqrt(s + g**2), s + g**2),
+        "A pair of brackets is missing: ε is added to the root, not to the new theta.":
+            lambda theta, s, g, lr, eps: (theta - lr * g / np.sqrt(s + g**2) + eps, s + g**2),
+        "The gradient itself is left out: η g / (√s + ε), not η / (√s + ε).":
+            lambda theta, s, g, lr, eps: (theta - lr / (np.sqrt(s + g**2) + eps), s + g**2),
     },
     variants=(lambda theta, s, g, lr, eps: (theta - lr / (np.sqrt(s + g * g) + eps) * g, s + g * g),),
     hints=(
@@ -88,6 +94,14 @@ rmsprop_step = Exercise(
         "This is RMSProp with Adam's bias correction. RMSProp has none.":
             lambda theta, s, g, lr, r, eps: (
                 theta - lr * g / (np.sqrt((r * s + (1 - r) * g**2) / (1 - r)) + eps), r * s + (1 - r) * g**2),
+        "ε is left out. It guards the division where no gradient has been yet.":
+            lambda theta, s, g, lr, r, eps: (theta - lr * g / np.sqrt(r * s + (1 - r) * g**2), r * s + (1 - r) * g**2),
+        "A pair of brackets is missing: ε is added to the root, not to the new theta.":
+            lambda theta, s, g, lr, r, eps: (
+                theta - lr * g / np.sqrt(r * s + (1 - r) * g**2) + eps, r * s + (1 - r) * g**2),
+        "The gradient itself is left out: η g / (√s + ε), not η / (√s + ε).":
+            lambda theta, s, g, lr, r, eps: (
+                theta - lr / (np.sqrt(r * s + (1 - r) * g**2) + eps), r * s + (1 - r) * g**2),
     },
     variants=(
         lambda theta, s, g, lr, r, eps: (
@@ -141,6 +155,14 @@ adadelta_step = Exercise(
                 r * s + (1 - r) * g**2, r * d + (1 - r) * delta**2),
         "The rate is left out: theta ← theta − ηΔ, even if η is often 1.":
             lambda theta, s, d, g, lr, r, eps: adadelta(theta, s, d, g, 1.0, r, eps),
+        "Δ is computed with the new d. First Δ from the old d, then d from Δ.":
+            lambda theta, s, d, g, lr, r, eps: (
+                theta - lr * g * np.sqrt(
+                    ((now := adadelta(theta, s, d, g, lr, r, eps))[2] + eps) / (now[1] + eps)), *now[1:]),
+        "d averages Δ. It must average Δ², or steps to and fro cancel.":
+            lambda theta, s, d, g, lr, r, eps: (
+                *adadelta(theta, s, d, g, lr, r, eps)[:2],
+                r * d + (1 - r) * (theta - adadelta(theta, s, d, g, 1.0, r, eps)[0])),
     },
     variants=(
         lambda theta, s, d, g, lr, r, eps: (

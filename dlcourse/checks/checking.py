@@ -16,6 +16,7 @@ from dlcourse.checks.questions import spend
 from dlcourse.checks.report import Finding, Report
 from dlcourse.checks.runner import kind_of, run, safe
 from dlcourse.checks.tables import exercises
+from dlcourse.checks.tools import put_back
 
 SECONDS = 5.0
 _tries: Counter[str] = Counter()  # failed checks in this session: so many hints have been shown
@@ -62,6 +63,7 @@ def examine(name: str, answer: Any, seed: int | None = None) -> Report:
 def examine_function(exercise: Exercise, function: Any, rng: np.random.Generator) -> Report:
     words = f"it is a function, {exercise.signature}"
     problem = ""
+    changed = put_back()
     calls = exercise.calls(rng)
     if not callable(function) or isinstance(function, type):
         problem = f"This is {as_words(function)}. Give the function itself, without brackets after its name."
@@ -69,7 +71,13 @@ def examine_function(exercise: Exercise, function: Any, rng: np.random.Generator
         problem = f"It must take {len(exercise.parameters)} arguments: {', '.join(exercise.parameters)}."
     if problem:
         return Report(exercise.name, exercise.title, (Finding(False, words, problem),), out_of=exercise.points)
-    return judge(exercise, calls, run(function, calls, SECONDS))
+    answers = run(function, calls, SECONDS)
+    changed += put_back()
+    report = judge(exercise, calls, answers)
+    if changed:
+        words = f"This notebook had changed {', '.join(changed)}. For the check, and from here on, it is as it was."
+        report = replace(report, note=f"{report.note}\n{words}".strip())
+    return report
 
 
 def as_words(value: Any) -> str:

@@ -81,6 +81,8 @@ inverse_time_decay = Exercise(
         "The denominator stands under a root. That is another schedule, 1/√t.":
             lambda s, lr, D, r: lr / math.sqrt(1 + r * s / D),
         "This multiplies where it should divide: the rate grows.": lambda s, lr, D, r: lr * (1 + r * s / D),
+        "A pair of brackets is missing: all of 1 + decay_rate · s/D stands below the line.":
+            lambda s, lr, D, r: lr / (1 + r) * s / D,
     },
     variants=(lambda s, lr, D, r: lr * D / (D + r * s), lambda s, lr, D, r: np.float32(lr) / (1 + r * (s / D))),
     hints=(
@@ -99,8 +101,8 @@ polynomial_decay = Exercise(
         (initial_learning_rate - end_learning_rate) * (1 - min(step, decay_steps) / decay_steps) ** power
         + end_learning_rate),
     mistakes={
-        "It goes on falling after decay_steps. There it has arrived, and stays.":
-            lambda s, lr, D, end, p: (lr - end) * abs(1 - s / D) ** p * (1 if s < D else -1) + end,
+        "It goes on after decay_steps. There it has arrived, and stays: take min(step, decay_steps).":
+            lambda s, lr, D, end, p: (lr - end) * (1 - s / D) ** p + end,
         "It ends at 0. The last rate is end_learning_rate.": lambda s, lr, D, end, p: lr * (1 - min(s, D) / D) ** p,
         "The end is added on top: the first rate is initial + end. What falls is their difference.":
             lambda s, lr, D, end, p: lr * (1 - min(s, D) / D) ** p + end,
@@ -112,6 +114,8 @@ polynomial_decay = Exercise(
             lambda s, lr, D, end, p: (lr - end) * (min(s, D) / D) ** p + end,
         "It is the larger of the end and a line to 0. The line itself must lead to the end.":
             lambda s, lr, D, end, p: max(lr * (1 - min(s, D) / D) ** p, end),
+        "max with the end is not enough: with power 2 the curve climbs again after decay_steps. Stop the step at it.":
+            lambda s, lr, D, end, p: max((lr - end) * (1 - s / D) ** p + end, end),
     },
     variants=(
         lambda s, lr, D, end, p: end if s >= D else end + (lr - end) * ((D - s) / D) ** p,
@@ -146,6 +150,10 @@ cosine_decay = Exercise(
             lambda s, lr, D, a: lr * ((1 - a) * math.cos(math.pi / 2 * min(s, D) / D) + a),
         "The angle is in degrees. cos takes radians: half a turn is π, not 180.":
             lambda s, lr, D, a: lr * ((1 - a) * 0.5 * (1 + math.cos(180 * min(s, D) / D)) + a),
+        "After decay_steps alpha itself comes back. It is a share: alpha · initial_learning_rate.":
+            lambda s, lr, D, a: a if s > D else lr * ((1 - a) * cosine(s / D) + a),
+        "It starts again after decay_steps: those are restarts, the next exercise. Here it stays at the bottom.":
+            lambda s, lr, D, a: lr * ((1 - a) * cosine(s % D / D) + a),
     },
     variants=(
         lambda s, lr, D, a: lr * (a + (1 - a) * math.cos(math.pi / 2 * min(s / D, 1)) ** 2),
@@ -159,9 +167,9 @@ cosine_decay = Exercise(
 )
 
 
-def restarts(step: int, lr: float, length: float, t_mul: float, m_mul: float) -> float:
+def restarts(step: int, lr: float, length: float, t_mul: float, m_mul: float, late: bool = False) -> float:
     height = 1.0
-    while step >= length:
+    while step > length or (step == length and not late):
         step, length, height = step - length, length * t_mul, height * m_mul  # type: ignore[assignment]
     return lr * height * cosine(step / length)
 
@@ -184,8 +192,8 @@ cosine_restarts = Exercise(
             lambda s, lr, D, t, m: restarts(s, lr, D, t, 1),
         "There is no restart: after the first period it stays at 0.":
             lambda s, lr, D, t, m: lr * cosine(min(s, D) / D),
-        "The restart comes one step late: at s = D the new period begins.":
-            lambda s, lr, D, t, m: lr * cosine(1) if s == D else restarts(s, lr, D, t, m),
+        "The restart comes one step late: at s = D itself the new period begins, so while step >= length.":
+            lambda s, lr, D, t, m: restarts(s, lr, D, t, m, late=True),
         "Only the first restart is lowered. Each one must be m_mul times as high as the one before.":
             lambda s, lr, D, t, m: restarts(s, lr, D, t, 1) * (m if s >= D else 1),
         "The first period is lowered too: m_mul begins with the first restart.":

@@ -13,10 +13,9 @@ HOME: Any = {"chapter": "00_start", "notebook": "first_steps"}
 
 def scores_and_labels(rng: np.random.Generator) -> list[tuple]:
     calls = [(rng.normal(size=(n, k)) * 2, rng.integers(0, k, n)) for n, k in ((2, 3), (5, 4), (3, 5))]
-    return [
-        *calls,
-        (np.array([[1000.0, 998.0, 997.0], [-1000.0, 0.0, 1.0]]) + rng.normal(size=(2, 3)), np.array([1, 2])),
-    ]
+    eighths = (8 * rng.normal(size=(2, 3))).round() / 8  # which float32 holds exactly, at 1000 too
+    large = np.array([[1000.0, 998.0, 997.0], [-1000.0, -13.0, 1.0]]) + eighths
+    return [*calls, (large, np.array([1, 1]))]
 
 
 def softmax(z: Any, axis: int = -1) -> Any:
@@ -67,6 +66,14 @@ softmax_cross_entropy = Exercise(
             lambda z, y: (surprise(z, y).mean() / np.log(2), error(z, y) / len(y)),
         "The loss is averaged over the classes as well. One number for each example: that of its true class.":
             lambda z, y: (surprise(z, y).sum() / z.size, error(z, y) / len(y)),
+        "The largest score of the whole batch is taken off. A row far below it is left with 0/0: each row its own.":
+            lambda z, y: (-np.log((p := np.exp(z - z.max()) / np.exp(z - z.max()).sum(-1, keepdims=True))[
+                np.arange(len(y)), y]).mean(), (p - np.eye(z.shape[1])[y]) / len(y)),
+        "p[:, labels] takes whole columns. Row i has its own class: p[np.arange(len(labels)), labels].":
+            lambda z, y: (-np.log(softmax(z)[:, y] + 1e-300).mean(),
+                          (softmax(z) - np.isin(np.arange(z.shape[1]), y)) / len(y)),
+        "Something small is added inside the log. With the row's largest score taken off first, nothing is missing.":
+            lambda z, y: (-np.log(softmax(z)[np.arange(len(y)), y] + 1e-7).mean(), error(z, y) / len(y)),
     },
     variants=(
         lambda z, y: (float(np.logaddexp.reduce(z, axis=1).mean() - z[np.arange(len(y)), y].mean()),
@@ -122,6 +129,12 @@ numeric_gradient = Exercise(
             lambda f, w, h: np.full_like(w, (f(w + h) - f(w - h)) / (2 * h)),
         "An entry is not put back before the next one is nudged.":
             lambda f, w, h: unrestored(f, w, h),
+        "Whole rows are nudged: w[i] is a row if w has two axes. np.ndindex(*w.shape) goes through single entries.":
+            lambda f, w, h: rows(f, w, h),
+        "The slopes come back in a row. They must have the shape of w.":
+            lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w - e)) / (2 * h)).ravel(),
+        "All entries are nudged at once, and one number comes back. Nudge one, and leave the others.":
+            lambda f, w, h: (f(w + h) - f(w - h)) / (2 * h),
     },
     variants=(
         lambda f, w, h: np.array([
@@ -136,10 +149,16 @@ numeric_gradient = Exercise(
 )
 
 def gradients(rng: np.random.Generator, shape: tuple) -> tuple:
-    """Two gradients that differ most, as a share, where they are small; and one entry that is 0 in both."""
+    """Two gradients that differ most, as a share, where they are small; and one entry that is 0 in both.
+
+    Where there are many, one has the other sign: there the error is 1.
+    """
     sizes = 10.0 ** np.linspace(3, -3, int(np.prod(shape))) * rng.uniform(0.5, 1, int(np.prod(shape)))
-    shares = np.sort(10.0 ** rng.uniform(-4, -1, sizes.size)) * rng.choice([-1, 1], sizes.size)
+    shares = np.sort(10.0 ** rng.uniform(-3, -2, sizes.size)) * rng.choice([-1, 1], sizes.size)
+    shares[-1] *= rng.uniform(0.05, 0.1) / np.abs(shares[-1])
     sizes[0] = 0.0
+    if sizes.size > 6:
+        shares[-2] = -rng.uniform(1.2, 1.8)
     mixed = rng.permutation(sizes.size)
     analytic = (sizes * rng.choice([-1, 1], sizes.size))[mixed].reshape(shape)
     return analytic, analytic * (1 + shares[mixed].reshape(shape)), 1e-8
@@ -164,6 +183,10 @@ gradient_error = Exercise(
             lambda a, n, f: (np.abs(a - n) / np.maximum(np.maximum(np.abs(a), np.abs(n)), f)).max(),
         "Where both are 0 this is 0/0. The denominator is never below the floor.":
             lambda a, n, f: (np.abs(a - n) / (np.abs(a) + np.abs(n))).max(),
+        "The bars in the denominator stand around the sum: of opposite signs little is left. It is |a| + |n|.":
+            lambda a, n, f: (np.abs(a - n) / np.maximum(np.abs(a + n), f)).max(),
+        "These are all the errors. Take the largest of them: one number.":
+            lambda a, n, f: np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), f),
         "The bars are missing in the numerator: an error of the other sign would pass.":
             lambda a, n, f: ((a - n) / np.maximum(np.abs(a) + np.abs(n), f)).max(),
         "The lengths are compared as wholes: a small wrong entry hides behind a large right one.":
@@ -193,7 +216,8 @@ def lines(rng: np.random.Generator) -> list[tuple]:
 
 
 def loop(x: Any, y: Any, w: Any, order: Any, lr: float, size: int, *, factor: float = 2.0, mean: bool = True,
-         after: bool = False, drop: bool = False, shuffle: bool = True, gather: bool = False) -> tuple:
+         after: bool = False, drop: bool = False, shuffle: bool = True, gather: bool = False, full: bool = False,
+         added: bool = False) -> tuple:
     """The loop, with a switch for every way to get it wrong."""
     losses, kept = [], np.zeros_like(w)
     for epoch in order if shuffle else [np.arange(len(x))] * len(order):
@@ -202,10 +226,11 @@ def loop(x: Any, y: Any, w: Any, order: Any, lr: float, size: int, *, factor: fl
             if drop and len(b) < size:
                 continue
             apart = x[b] @ w - y[b]
-            grad = factor * x[b].T @ apart / (len(b) if mean else 1)
+            grad = factor * x[b].T @ apart / ((size if full else len(b)) if mean else 1)
             kept = kept + grad if gather else grad
             w = w - lr * kept
-            losses.append(((x[b] @ w - y[b] if after else apart) ** 2).mean())
+            square = (x[b] @ w - y[b] if after else apart) ** 2
+            losses.append(square.sum() if added else square.mean())
     return w, np.array(losses)
 
 
@@ -233,6 +258,17 @@ training_loop = Exercise(
         "Every step looks at all the data. It should see one batch.":
             lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, len(x)),
         "w never moves.": lambda x, y, w, o, lr, n: loop(x, y, w, o, 0.0, n),
+        "The last batch may be shorter: divide by its own number of examples, len(b), not by batch_size.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, full=True),
+        "The last, shorter batch is left out. Its examples are to be learned from, too.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, drop=True),
+        "The losses are sums over the batch. The loss is the mean.":
+            lambda x, y, w, o, lr, n: loop(x, y, w, o, lr, n, added=True),
+        "There is one loss for each epoch. Note one for each step.":
+            lambda x, y, w, o, lr, n: (
+                (out := loop(x, y, w, o, lr, n))[0], out[1].reshape(len(o), -1).mean(axis=1)),
+        "Only the last w's loss comes back. Note the loss of each batch before its step.":
+            lambda x, y, w, o, lr, n: ((out := loop(x, y, w, o, lr, n))[0], ((x @ out[0] - y) ** 2).mean()),
     },
     variants=(
         lambda x, y, w, o, lr, n: tuple(np.float32(part).tolist() for part in loop(x, y, w, o, lr, n)),
@@ -244,6 +280,15 @@ training_loop = Exercise(
     ),
 )
 # fmt: on
+
+
+def rows(f: Any, w: Any, h: float) -> Any:
+    out = np.zeros_like(w)
+    for i in range(len(w)):
+        e = np.zeros_like(w)
+        e[i] = h
+        out[i] = (f(w + e) - f(w - e)) / (2 * h)
+    return out
 
 
 def unrestored(f: Any, w: Any, h: float) -> Any:

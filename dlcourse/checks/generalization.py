@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.checks.exercise import Exercise
-from dlcourse.checks.families import between, same
-from dlcourse.checks.runner import Seed
+from dlcourse.checks.families import between
 
 HOME: Any = {"chapter": "04_regularization", "notebook": "generalization"}
 
@@ -48,6 +47,9 @@ horizontal_flip = Exercise(
         "The image is turned by half a circle: both axes are reversed.":
             lambda x, f: np.where(f[:, None, None, None], x[:, ::-1, ::-1], x),
         "Nothing is flipped.": lambda x, f: x.copy(),
+        "Only the images with a flag come back. The others stay in their places.": lambda x, f: x[f][:, :, ::-1],
+        "The flags meet the last axis, the colours. They belong to the first: flags[:, None, None, None].":
+            lambda x, f: np.where(f, x[:, :, ::-1], x),
     },
     variants=(
         lambda x, f: np.stack([np.fliplr(image) if flag else image for image, flag in zip(x, f, strict=True)]),
@@ -88,6 +90,10 @@ smooth_labels = Exercise(
             lambda y, k, s: s * one_hot(y, k) + (1 - s) / k,
         "What is shared out is the same for all rows, s/batch. It is s/K, K the number of classes.":
             lambda y, k, s: (1 - s) * one_hot(y, k) + s / len(y),
+        "The true class keeps 1 − s and gets no s/K: the rows add up to less than 1.":
+            lambda y, k, s: np.where(one_hot(y, k) == 1, 1 - s, s / k),
+        "The labels are numbers of classes, no probabilities yet. First rows with a single 1: np.eye(classes)[labels].":
+            lambda y, k, s: (1 - s) * y + s / k,
     },
     variants=(
         lambda y, k, s: [[1 - s + s / k if c == label else s / k for c in range(k)] for label in y.tolist()],
@@ -125,6 +131,14 @@ ensemble_predict = Exercise(
         "The probabilities are multiplied: one network that says no overrules all the others.":
             lambda z: ((p := (q := softmax(z).prod(axis=0)) / q.sum(-1, keepdims=True)), p.argmax(axis=-1)),
         "It takes the least likely class.": lambda z: ((p := softmax(z).mean(axis=0)), p.argmin(axis=-1)),
+        "The classes are the probabilities of the best class. argmax gives its number.":
+            lambda z: ((p := softmax(z).mean(axis=0)), p.max(axis=-1)),
+        "One class comes back for all examples. Every example has its own: argmax over the last axis.":
+            lambda z: ((p := softmax(z).mean(axis=0)), p.argmax()),
+        "The softmax divides by the sum over everything. Every example has its own: the last axis, keepdims=True.":
+            lambda z: ((p := (np.exp(z) / np.exp(z).sum()).mean(axis=0)), p.argmax(axis=-1)),
+        "The average runs over the examples. It belongs to the networks, axis 0.":
+            lambda z: ((p := softmax(z).mean(axis=1)), p.argmax(axis=-1)),
     },
     variants=(
         lambda z: ((p := sum(softmax(one) for one in z) / len(z)), [int(np.argmax(row)) for row in p]),
@@ -182,6 +196,10 @@ early_stopping = Exercise(
         "best_epoch is the best of the whole list. After the stop nobody has seen the rest.":
             lambda x, p: (stop(x, p)[0], int(np.argmin(x))),
         "Epochs are counted from 1. The first one is 0.": lambda x, p: tuple(e + 1 for e in stop(x, p)),
+        "These are losses. What is asked for are the epochs, counted from 0.":
+            lambda x, p: (x[(e := stop(x, p))[0]], x[e[1]]),
+        "A run that never stops early ends with its last epoch: return after the loop, too.":
+            lambda x, p: stop(x, p) if stop(x, p) != stop(x, p, never=True) else None,
     },
     variants=(lambda x, p: np.array(stop(x.tolist(), p)), lambda x, p: list(stop(x, p))),
     hints=(
@@ -213,6 +231,10 @@ average_weights = Exercise(
             lambda x, d: average(x[::-1], d)[-1],
         "The average mixes all numbers of theta into one. Each number has an average of its own.":
             lambda x, d: np.full(x.shape[1], average(x, d)[-1].mean()),
+        "All the averages on the way come back. Only the last one is asked for.":
+            lambda x, d: average(x, d),
+        "It starts at 0 and is corrected, as Adam does. Here it starts at the first theta instead.":
+            lambda x, d: average(np.vstack([0 * x[:1], x]), d)[-1] / (1 - d ** len(x)),
     },
     variants=(
         lambda x, d: d ** (len(x) - 1) * x[0] + sum((1 - d) * d ** (len(x) - 1 - n) * x[n] for n in range(1, len(x))),
@@ -221,72 +243,6 @@ average_weights = Exercise(
         "Start with the average at thetas[0], and go through the others.",
         "Each new theta moves the average: it keeps the share decay and takes 1 − decay of the new one.",
         "for theta in thetas[1:]: average = decay * average + (1 - decay) * theta",
-    ),
-)
-def activations_and_dice(rng: np.random.Generator) -> list[tuple]:
-    calls = []
-    for rate in (between(rng, 0.15, 0.3), between(rng, 0.6, 0.8)):
-        x = np.sign(rng.normal(size=(100, 80))) * rng.uniform(0.5, 2.0, (100, 80))
-        seed = Seed(int(rng.integers(1 << 30)))
-        calls += [(x, rate, seed, True), (x, rate, seed, True), (x, rate, Seed(seed.number + 1), True)]
-    return [*calls, (x[:3, :4], 0.5, seed, False)]
-
-
-def thinned(given: Any, y: Any) -> dict[str, float]:
-    """What is left to chance in a dropped-out array, and what is not."""
-    kept = y[y != 0] / given.x[y != 0]
-    rows = (y == 0).mean(axis=1)
-    return {
-        "the share of zeros": float((y == 0).mean()) + 1,  # compared as 1 + share, so that 0 is a number like others
-        "the factor of what stays": float(kept.mean()) if kept.size else 0.0,
-        "the spread of that factor": float(kept.std()) + 1 if kept.size else 1.0,
-        "the draw for each number by itself": float(rows.std() < 0.2 or not given.training) + 1,
-    }
-
-
-dropout = Exercise(
-    **HOME,
-    name="dropout",
-    title="Inverted dropout",
-    points=3,
-    draw=activations_and_dice,
-    tolerance=0.03,
-    measure=thinned,
-    reference=lambda x, rate, rng, training: np.where(rng.random(x.shape) < rate, 0, x / (1 - rate)) if training else x,
-    properties={
-        "in prediction x stays as it is": lambda given, got: given.training or np.allclose(got, given.x),
-    },
-    across={
-        "the same generator throws the same dice": lambda given, got: same(got[0], got[1]),
-        "another generator throws others": lambda given, got: not same(got[0], got[2]),
-    },
-    mistakes={
-        "What stays is not scaled up by 1/(1 − rate): the next layer would see less in training than afterwards.":
-            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x) if t else x,
-        "rate is taken as the share that stays. It is the share left out.":
-            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, x / r, 0) if t else x,
-        "What stays is divided by the rate. It must be 1 − rate.":
-            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / r) if t else x,
-        "Prediction is thinned as well. There nothing is left out.":
-            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / (1 - r)),
-        "Prediction is scaled by 1 − rate, as in the paper. The inverted form has done that in training.":
-            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / (1 - r)) if t else x * (1 - r),
-        "Whole rows are left out together. Every number throws its own die: rng.random(x.shape).":
-            lambda x, r, rng, t: np.where(rng.random((len(x), 1)) < r, 0, x / (1 - r)) if t else x,
-        "It makes a generator of its own: the dice must come from the rng that is given.":
-            lambda x, r, rng, t: np.where(np.random.default_rng(0).random(x.shape) < r, 0, x / (1 - r)) if t else x,
-        "Normal numbers are compared with the rate. Use rng.random: evenly spread from 0 to 1.":
-            lambda x, r, rng, t: np.where(rng.normal(size=x.shape) < r, 0, x / (1 - r)) if t else x,
-    },
-    variants=(
-        lambda x, r, rng, t: x * (rng.random(x.shape) >= r) / (1 - r) if t else x,
-        lambda x, r, rng, t: x * rng.binomial(1, 1 - r, x.shape) / (1 - r) if t else x.copy(),
-        lambda x, r, rng, t: (x * rng.choice([0.0, 1 / (1 - r)], x.shape, p=[r, 1 - r])).astype("float32") if t else x,
-    ),
-    hints=(
-        "Throw one die for every number of x: rng.random(x.shape). Where it is below rate, the number goes.",
-        "What stays must make up for what is gone: divide it by 1 − rate. In prediction return x.",
-        "if not training: return x; then x * (rng.random(x.shape) >= rate) / (1 - rate)",
     ),
 )
 # fmt: on
@@ -299,4 +255,4 @@ def average(thetas: Any, decay: float) -> list[Any]:
     return path
 
 
-EXERCISES = [dropout, horizontal_flip, smooth_labels, ensemble_predict, average_weights, early_stopping]
+EXERCISES = [horizontal_flip, smooth_labels, ensemble_predict, average_weights, early_stopping]

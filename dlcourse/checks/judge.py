@@ -17,6 +17,20 @@ from dlcourse.checks.report import UNWRITTEN, Finding, Report
 from dlcourse.checks.runner import Answer, run
 
 TODO = "Nothing here yet: put your code in place of the line that raises NotImplementedError."
+LEFT_ALONE = "it leaves what it was given as it was"
+
+# Errors that everyone meets once, in NumPy's words, and what they mean here.
+ERRORS = {
+    "truth value of an array": "A question about a whole array has many answers. `if`, `min` and `max` want one: take "
+    "np.where, np.minimum or np.maximum.",
+    "could not be broadcast": "The shapes of two arrays do not fit. Did a sum or a mean lose an axis? keepdims=True "
+    "keeps it.",
+    "mismatch in its core dimension": "In a @ b the last axis of a meets the last but one of b, and they differ here.",
+    "Generator' object has no attribute": "rng is one of NumPy's generators: it has rng.random, "
+    "rng.uniform, rng.normal, rng.choice, rng.permutation.",
+    "only length-1 arrays": "A function of math takes one number. Those of NumPy take arrays: np.exp, np.sqrt.",
+    "only 0-dimensional arrays": "A function of math takes one number. Those of NumPy take arrays: np.exp, np.sqrt.",
+}
 
 
 def judge(exercise: Exercise | Question, calls: Sequence[tuple], answers: Sequence[Answer]) -> Report:
@@ -37,7 +51,8 @@ def judge(exercise: Exercise | Question, calls: Sequence[tuple], answers: Sequen
 
 
 def marks(findings: Sequence[Finding]) -> tuple[bool, ...]:
-    return tuple(finding.passed for finding in findings)
+    """Which held. What was changed in place has its own sentence and stands in no mistake's way."""
+    return tuple(finding.passed for finding in findings if finding.words != LEFT_ALONE)
 
 
 def examine(
@@ -74,7 +89,7 @@ def examine(
     changed = sorted({place for answer in answers for place in answer.changed})
     names = ", ".join(exercise.parameters[place] for place in changed if place < len(exercise.parameters))
     detail = "" if not changed else f"{names} changed. Compute new arrays: `a = a + b` makes one, `a += b` does not."
-    yield Finding(not changed, "it leaves what it was given as it was", detail)
+    yield Finding(not changed, LEFT_ALONE, detail)
 
 
 def failure(exercise: Exercise, call: tuple, answer: Answer, right: Answer) -> Finding:
@@ -82,7 +97,9 @@ def failure(exercise: Exercise, call: tuple, answer: Answer, right: Answer) -> F
     if answer.kind == "todo":
         return Finding(False, UNWRITTEN, TODO)
     if answer.kind == "value":
-        return Finding(False, f"it returns {', '.join(exercise.returns) or 'numbers'}", f"It returned {answer.problem}")
+        return Finding(
+            False, f"it returns {', '.join(exercise.returns) or 'numbers'}", f"It returned {answer.problem}", given
+        )
     words = "it comes to an end" if answer.kind == "time" else "it runs"
     return Finding(False, words, f"It {answer.problem}" if answer.kind == "time" else answer.problem, given)
 
@@ -104,11 +121,7 @@ def fit(exercise: Exercise, value: Any, truth: Any) -> tuple[tuple[np.ndarray, .
             return (), f"It must return {len(truth)} things, {', '.join(names)}; got {form(value)}."
     got = []
     for name, one, want in zip(names, parts(value) if isinstance(truth, tuple) else (value,), wanted, strict=True):
-        if isinstance(one, tuple):
-            try:
-                one = np.array(one, dtype=float)
-            except (ValueError, TypeError):
-                return (), f"{name} must be {form(want)}; got {form(one)}."
+        one = as_one(one)
         if not isinstance(one, np.ndarray) or one.dtype.kind not in "biuf":
             return (), f"{name} must be {form(want)}; got {form(one)}."
         if want.ndim == 0 and one.size == 1:
@@ -117,6 +130,14 @@ def fit(exercise: Exercise, value: Any, truth: Any) -> tuple[tuple[np.ndarray, .
             return (), f"{name} must be {form(want)}; got {form(one)}."
         got.append(one.astype(float))
     return tuple(got), ""
+
+
+def as_one(value: Any) -> Any:
+    """A list of numbers, or of lists of them, as an array."""
+    try:
+        return np.array(value, dtype=float) if isinstance(value, tuple) else value
+    except (ValueError, TypeError):
+        return value
 
 
 def form(value: Any) -> str:
@@ -160,15 +181,19 @@ def values(exercise: Exercise, calls: Sequence[tuple], got: Sequence[tuple], rig
     tables = [
         [measures(exercise, call, answer) for call, answer in zip(calls, side, strict=True)] for side in (got, right)
     ]
+    shown = -1
     for name in tables[0][0]:
         ours, theirs = ([row[name] for row in table] for table in tables)
-        wrong = [n for n in range(len(calls)) if not distance(ours[n], theirs[n]) <= exercise.tolerance]
-        words = f"{name} is as it should be" if exercise.measure else f"{name} agrees with the formula"
+        wrong = [n for n in range(len(calls)) if not apart(exercise, ours[n], theirs[n]) <= exercise.tolerance]
+        agrees = "agree" if name.endswith("es") else "agrees"
+        words = f"{name} is as it should be" if exercise.measure else f"{name} {agrees} with the formula"
         if not wrong:
             yield Finding(True, words)
             continue
         n = min(wrong, key=lambda n: sum(np.size(a) for a in calls[n]))
-        yield Finding(False, words, "", show_call(exercise, calls[n]), *show_pair(ours[n], theirs[n]))
+        given = show_call(exercise, calls[n]) if n != shown else ""  # the same inputs need not be read twice
+        yield Finding(False, words, "", given, *show_pair(ours[n], theirs[n]))
+        shown = n
 
 
 def measures(exercise: Exercise, call: tuple, got: tuple) -> dict[str, Any]:
@@ -177,17 +202,22 @@ def measures(exercise: Exercise, call: tuple, got: tuple) -> dict[str, Any]:
     return dict(zip(exercise.returns or ("it",), got, strict=True))
 
 
-def distance(a: Any, b: Any) -> float:
-    """The largest difference, as a share of the largest number in b."""
+def apart(exercise: Exercise, a: Any, b: Any) -> float:
+    """Measures are of the size 1, or 0 where that is what they should be."""
+    return distance(a, b, 1.0 if exercise.measure else 1e-8)
+
+
+def distance(a: Any, b: Any, least: float = 1e-8) -> float:
+    """The largest difference, as a share of the largest number in b, or of `least` if that is larger."""
     if not (are_numbers(a) and are_numbers(b)):
         return 0.0 if isinstance(a, str) and isinstance(b, str) and a == b else np.inf
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.shape != b.shape:
         return np.inf
     both_nan = np.isnan(a) & np.isnan(b)
-    scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0.0)), 1e-8)
-    apart = np.abs(np.where(both_nan | (a == b), 0.0, a - b)).max(initial=0.0) / scale
-    return float(apart) if not np.isnan(apart) else np.inf
+    scale = max(float(np.abs(b[np.isfinite(b)]).max(initial=0.0)), least)
+    off = np.abs(np.where(both_nan | (a == b), 0.0, a - b)).max(initial=0.0) / scale
+    return float(off) if not np.isnan(off) else np.inf
 
 
 def are_numbers(value: Any) -> bool:
@@ -208,10 +238,11 @@ def name_mistake(
         if furthest(exercise, calls[:1], answers[:1], run(function, calls[:1]), right) > exercise.tolerance:
             continue
         theirs = run(function, calls)
-        apart = furthest(exercise, calls, answers, theirs, right)
-        if apart <= exercise.tolerance and marks(tuple(examine(exercise, calls, theirs, right))) == seen:
-            found.append((apart, len(found), sentence))
-    return min(found)[2] if found else ""
+        off = furthest(exercise, calls, answers, theirs, right)
+        if off <= exercise.tolerance and marks(tuple(examine(exercise, calls, theirs, right))) == seen:
+            found.append((off, len(found), sentence))
+    known = (words for error, words in ERRORS.items() if answers[-1].kind == "error" and error in answers[-1].problem)
+    return min(found)[2] if found else next(known, "")
 
 
 def furthest(
@@ -227,19 +258,22 @@ def furthest(
     worst = 0.0
     for call, a, b, truth in zip(calls, ours, theirs, right, strict=False):
         if a.kind or b.kind:
-            same = a.kind == b.kind and a.problem.partition(":")[0] == b.problem.partition(":")[0]
+            same = a.kind == b.kind and a.problem.partition("\n")[0] == b.problem.partition("\n")[0]
             return worst if same else np.inf
         one, other = comparable(exercise, call, a, truth), comparable(exercise, call, b, truth)
         if one.keys() != other.keys():
             return np.inf
-        worst = max(worst, *(distance(one[name], other[name]) for name in other))
+        worst = max(worst, *(apart(exercise, one[name], other[name]) for name in other))
     return worst
 
 
 def comparable(exercise: Exercise, call: tuple, answer: Answer, truth: Answer) -> dict[Any, Any]:
     """By the names of the outputs or measures; by number where the form is wrong."""
     got, problem = fit(exercise, answer.value, truth.value)
-    return dict(enumerate(parts(answer.value))) if problem else measures(exercise, call, got)
+    if problem:
+        found = answer.value if isinstance(truth.value, tuple) else (answer.value,)
+        return dict(enumerate(map(as_one, parts(found))))
+    return measures(exercise, call, got)
 
 
 # Words

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.checks.exercise import Exercise
-from dlcourse.checks.families import between, updates
+from dlcourse.checks.families import between, same, updates
 
 HOME: Any = {"chapter": "02_momentum", "notebook": "momentum"}
 
@@ -25,7 +25,7 @@ momentum_step = Exercise(
         momentum * velocity - learning_rate * grad,
     ),
     properties={
-        "what theta moves by is the new velocity": lambda given, got: np.isclose(got[0] - given.theta, got[1]),
+        "what theta moves by is the new velocity": lambda given, got: same(got[0] - given.theta, got[1]),
     },
     mistakes={
         "This is plain gradient descent: the velocity is handed back unused.": lambda theta, v, g, lr, mu: (
@@ -51,6 +51,12 @@ momentum_step = Exercise(
         ),
         "Rate and momentum have changed places.": lambda theta, v, g, lr, mu: (
             (theta + lr * v - mu * g, lr * v - mu * g)
+        ),
+        "theta moves against the velocity. v already points downhill: θ ← θ + v.": lambda theta, v, g, lr, mu: (
+            (theta - (mu * v - lr * g), mu * v - lr * g)
+        ),
+        "This v points uphill, v ← μv + ηg and θ ← θ − v. The same walk, but here v ← μv − ηg and θ ← θ + v.": (
+            lambda theta, v, g, lr, mu: (theta - (mu * v + lr * g), mu * v + lr * g)
         ),
     },
     variants=(
@@ -126,6 +132,9 @@ newton_step = Exercise(
         "This is the step, not the new theta.": lambda theta, g, H: -np.linalg.solve(H, g),
         "Only the diagonal of H⁻¹ is used. It is a matrix: H⁻¹ @ g.":
             lambda theta, g, H: theta - np.diag(np.linalg.inv(H)) * g,
+        "H⁻¹ * g multiplies number by number. The product of a matrix and a vector is H⁻¹ @ g.":
+            lambda theta, g, H: theta - np.linalg.inv(H) * g,
+        "g / H divides number by number. H is a matrix: solve H d = g.": lambda theta, g, H: theta - g / H,
     },
     variants=(lambda theta, g, H: theta - np.linalg.inv(H) @ g, lambda theta, g, H: theta - g @ np.linalg.pinv(H)),
     hints=(
@@ -152,6 +161,11 @@ largest_rate = Exercise(
         "This multiplies by the curvature: steeper valleys need smaller rates.": lambda mu, c: 2 * (1 + mu) * c,
         "The root is too much: that is how fast it gets there, not how far it may be pushed.":
             lambda mu, c: 2 * np.sqrt(1 + mu) / c,
+        "The curvature is left out: η λ = 2 (1 + μ), so it stands below.": lambda mu, c: 2 * (1 + mu),
+        "Here the two solutions z become one, −√μ: it still arrives, and there is room beyond. The edge is z = −1.":
+            lambda mu, c: (1 + np.sqrt(mu)) ** 2 / c,
+        "A sign is lost on the way: put z = −1 into z² − (1 + μ − ηλ)z + μ, all of it. It gives 2 + 2μ − ηλ = 0.":
+            lambda mu, c: (2 + mu) / c,
     },
     variants=(lambda mu, c: (2 + 2 * mu) / c, lambda mu, c: np.float32(2 / c + 2 * mu / c)),
     hints=(

@@ -52,6 +52,8 @@ batch_norm_forward = Exercise(
         "beta is added before gamma scales: y = γ x_hat + β.": lambda x, g, b, e: g * (normal(x, e) + b),
         "ε is left out: a column that does not vary would divide by 0.":
             lambda x, g, b, e: g * (x - x.mean(0)) / x.std(0) + b,
+        "Means over axis 1 are means of rows. Batch norm goes down the columns, axis 0: one mean for each feature.":
+            lambda x, g, b, e: g * (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + e) + b,
     },
     variants=(
         lambda x, g, b, e: np.stack([
@@ -91,6 +93,11 @@ batch_norm_update = Exercise(
             lambda x, m, v, d: (d * m + x.mean(0), d * v + x.var(0, ddof=1)),
         "The batch's second moment is remembered: the mean must come off before squaring.":
             lambda x, m, v, d: (d * m + (1 - d) * x.mean(0), d * v + (1 - d) * (x**2).sum(0) / (len(x) - 1)),
+        "The variance is taken about the running mean. It is about the batch's own.":
+            lambda x, m, v, d: (
+                d * m + (1 - d) * x.mean(0), d * v + (1 - d) * ((x - m) ** 2).sum(0) / (len(x) - 1)),
+        "The factor is upside down: from over n to over n − 1 it is n/(n − 1).":
+            lambda x, m, v, d: (d * m + (1 - d) * x.mean(0), d * v + (1 - d) * x.var(0) * (len(x) - 1) / len(x)),
     },
     variants=(
         lambda x, m, v, d: (m + (1 - d) * (x.mean(0) - m),
@@ -193,6 +200,15 @@ batch_norm_backward = Exercise(
             lambda x, g, e, dy: (
                 g / np.sqrt(x.var(0) + e) * (dy - dy.sum(0) - normal(x, e) * (dy * normal(x, e)).sum(0)),
                 *backward(x, g, e, dy)[1:]),
+        "dx is not divided by √(σ² + ε): what the way forward divides, the way back divides too.":
+            lambda x, g, e, dy: (
+                (out := backward(x, g, e, dy))[0] * np.sqrt(x.var(0) + e), *out[1:]),
+        "The means in dx are taken over everything. Every column has its own: axis=0.":
+            lambda x, g, e, dy: (
+                g / np.sqrt(x.var(0) + e) * (dy - dy.mean() - normal(x, e) * (dy * normal(x, e)).mean()),
+                *backward(x, g, e, dy)[1:]),
+        "dgamma and dbeta are summed over everything. Every feature has its own: axis=0.":
+            lambda x, g, e, dy: (backward(x, g, e, dy)[0], (dy * normal(x, e)).sum(), dy.sum()),
     },
     variants=(
         lambda x, g, e, dy: (
@@ -231,6 +247,8 @@ layer_norm = Exercise(
             lambda x, g, b, e: g * x / np.sqrt((x**2).mean(1, keepdims=True) + e) + b,
         "It divides by the variance. It must be its root.":
             lambda x, g, b, e: g * (x - x.mean(1, keepdims=True)) / (x.var(1, keepdims=True) + e) + b,
+        "The means have lost an axis: (batch,) does not meet (batch, features). keepdims=True makes it (batch, 1).":
+            lambda x, g, b, e: g * (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + e) + b,
     },
     variants=(
         lambda x, g, b, e: [g * (row - row.mean()) / np.sqrt(row.var() + e) + b for row in x],
@@ -267,6 +285,8 @@ batch_norm_identity = Exercise(
         "ε is added outside the root: σ + ε is not √(σ² + ε).": lambda x, e: (x.std(0) + e, x.mean(0)),
         "The variance is the unbiased one. Batch norm divided by the biased one.":
             lambda x, e: (np.sqrt(x.var(0, ddof=1) + e), x.mean(0)),
+        "One mean and one variance are taken of the whole batch. Every column has its own.":
+            lambda x, e: (np.sqrt(x.var() + e), x.mean()),
     },
     variants=(lambda x, e: ((((x - x.mean(0)) ** 2).mean(0) + e) ** 0.5, x.sum(0) / len(x)),),
     hints=(

@@ -64,6 +64,12 @@ l1_penalty = Exercise(
             lambda w, s: (s * np.abs(w).sum(), -s * np.sign(w)),
         "Where a weight is 0 the gradient divides 0 by 0, w/|w|. np.sign(0) is 0.":
             lambda w, s: (s * np.abs(w).sum(), s * w / np.abs(w)),
+        "The penalty is not added up. It is one number for all weights.":
+            lambda w, s: (s * np.abs(w), s * np.sign(w)),
+        "At 0 the gradient is −λ. There the bend is, and we take 0: np.sign does.":
+            lambda w, s: (s * np.abs(w).sum(), np.where(w > 0, s, -s)),
+        "At 0 the gradient is λ. There the bend is, and we take 0: np.sign does.":
+            lambda w, s: (s * np.abs(w).sum(), np.where(w >= 0, s, -s)),
     },
     variants=(
         lambda w, s: (s * np.linalg.norm(w.ravel(), 1), np.where(w > 0, s, np.where(w < 0, -s, 0.0))),
@@ -96,6 +102,7 @@ l2_penalty = Exercise(
         "The weights are added first and then squared. Square each, then add.":
             lambda w, s: (s * w.sum() ** 2, 2 * s * w.sum() * np.ones_like(w)),
         "The strength is squared too.": lambda w, s: (s**2 * (w**2).sum(), 2 * s**2 * w),
+        "The penalty is not added up. It is one number for all weights.": lambda w, s: (s * w**2, 2 * s * w),
     },
     variants=(
         lambda w, s: (s * np.vdot(w, w), s * (w + w)),
@@ -189,6 +196,8 @@ max_norm = Exercise(
             lambda w, c: shorten(w, c, lengths(w) ** 2),
         "Long columns are brought to length 1, not to the limit.":
             lambda w, c: w * np.where(lengths(w) > c, 1 / np.where(lengths(w) > 0, lengths(w), 1), 1),
+        "As soon as one column is too long, all are changed. Every column is looked at by itself.":
+            lambda w, c: w * c / lengths(w) if (lengths(w) > c).any() else w,
     },
     variants=(
         lambda w, c: w / np.maximum(1, np.linalg.norm(w, axis=0) / c),

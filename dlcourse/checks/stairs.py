@@ -38,6 +38,8 @@ piecewise_constant = Exercise(
             lambda s, b, v: float(np.interp(s, [0, *b], v)),
         "Passed boundaries are those above the step here: the stairs climb from the last value to the first.":
             lambda s, b, v: v[sum(x >= s for x in b)],
+        "After the last boundary nothing comes back. There the last value holds.":
+            lambda s, b, v: next((value for edge, value in zip(b, v, strict=False) if s <= edge), None),
     },
     variants=(
         lambda s, b, v: v[int(np.searchsorted(b, s))],
@@ -84,12 +86,13 @@ warmup = Exercise(
 
 
 def plateau(losses: Any, lr: float, factor: float, patience: int, *, extra: int = 0, keep: bool = False,
-            forget: bool = True, strict: bool = True, last: bool = False) -> list[float]:
+            forget: bool = True, strict: bool = True, last: bool = False, total: bool = False,
+            first: bool = False) -> list[float]:
     """The rule, with a switch for every way to get it wrong."""
-    best, bad, rates = math.inf, 0, []
+    best, bad, rates = losses[0] if first else math.inf, 0, []
     for loss in losses:
         better = loss < best if strict else loss <= best
-        best, bad = (loss, 0) if better else (loss if last else best, bad + 1)
+        best, bad = (loss, bad if total else 0) if better else (loss if last else best, bad + 1)
         if bad > patience - extra:
             lr, bad = lr * factor, bad if keep else 0
             best = best if forget else math.inf
@@ -131,6 +134,10 @@ reduce_on_plateau = Exercise(
             lambda x, lr, f, p: plateau(x, lr, f, p, forget=False),
         "The cut shows one epoch late: the rate after an epoch already knows that epoch's loss.":
             lambda x, lr, f, p: [lr, *plateau(x, lr, f, p)[:-1]],
+        "The first epoch counts as bad, since it is not below itself. Begin with best = infinity.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, first=True),
+        "A better epoch does not set the count back to 0. It is bad epochs in a row that count.":
+            lambda x, lr, f, p: plateau(x, lr, f, p, total=True),
     },
     variants=(lambda x, lr, f, p: plateau(list(x), lr, f, p), lambda x, lr, f, p: tuple(plateau(x, lr, f, p))),
     hints=(
