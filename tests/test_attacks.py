@@ -1,89 +1,109 @@
-"""Hostile code in a solution cell: no undeserved point, no leak, nothing left behind. Corpus: attacks/code.toml."""
+"""A class full of attacks, on code (attacks/code.toml) and with files (attacks/files.py), and a few honest students.
 
-import json
+No undeserved point, nobody else touched, no leak, the batch goes on, and nothing is left behind.
+"""
+
+import csv
+import functools
 import os
-import tomllib
-from concurrent.futures import ThreadPoolExecutor
+import resource
 from pathlib import Path
 
-import nbformat
 import pytest
+from attacks.files import FILES
+from classes import ATTACKS, QUICK, RIGHT, code_of, hand_in, needs_sandbox, workers
 
-from dlcourse.grading.grader import Task, digest_of, grade
-from dlcourse.grading.sandbox import Limits, Sandbox, why_not
+from dlcourse.grading import executors
+from dlcourse.grading.batch import grade_class
 
-HERE = Path(__file__).parent
-CORPUS = tomllib.loads((HERE / "attacks" / "code.toml").read_text())
-ATTACKS = {attack["name"]: attack for attack in CORPUS["attack"]}
-QUICK = Limits(seconds=0.5, cells=1.0, total=6.0, grace=0.3)
+pytestmark = needs_sandbox()
 CANARY = "CANARY-" + "7h15-15-53cr37"
-
-problem = why_not(Sandbox())
-if problem and os.environ.get("CI"):
-    pytest.fail(f"CI must test the sandbox: {problem}", pytrace=False)
-pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
+HONEST = [f"honest {n}" for n in range(4)]
 
 
-def code_of(attack):
-    lines = attack["code"].replace('"FOUND', '"FO" "UND')  # a report shows the line, which must not look like a find
-    for word, text in (("HELP", CORPUS["help"]["code"]), ("WRONG", CORPUS["help"]["wrong"])):
-        lines = lines.replace(f"    {word}", word).replace(word, text)
-    return lines.strip()
-
-
-def notebook(*sources):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    return nbformat.writes(made).encode()
-
-
-def task(name, *files, exercises=("momentum_step",)):
-    return Task(name, exercises, b"s" * 32, files, digest=digest_of(files), limits=QUICK)
-
-
-def workers():
-    """The processes on this machine that run under an id that only workers have."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            if folder.stat().st_uid >= 1_700_000_000 or b"/grading/dlcourse/grading/worker.py" in command:
-                found.append((folder.name, command))
-        except OSError:
-            continue
-    return found
+def readable(name):
+    return "".join(c if c.isprintable() else "?" for c in name).strip()
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """The whole corpus, graded once, two at a time; CANARY lies about where it should not be found."""
-    beside = tmp_path_factory.mktemp("beside") / "solutions.txt"
-    beside.write_text(CANARY)
+def graded(tmp_path_factory):
+    """Graded once, two at a time. CANARY lies where it must not be found: beside, in the environment, next door."""
+    folder = tmp_path_factory.mktemp("class")
+    (folder.parent / "solutions.txt").write_text(CANARY)
+    for name, attack in ATTACKS.items():
+        hand_in(folder, name, code_of(attack))
+    for name, (make, _) in FILES.items():
+        make(folder / name)
+    for name in HONEST:
+        hand_in(folder, name, f"# {CANARY}", RIGHT)
     os.environ["DLCOURSE_TEST_CANARY"] = CANARY
-    tasks = [task(name, ("momentum.ipynb", notebook(code_of(attack)))) for name, attack in ATTACKS.items()]
+    before = set(workers())
     try:
-        with ThreadPoolExecutor(2) as executor:
-            return {graded[0].student: graded[0] for graded in executor.map(grade, tasks)}
+        out = folder.parent / "out"
+        pool = functools.partial(executors.processes, 2)
+        summary = grade_class(folder, out, pool, notebooks=["momentum"], limits=QUICK)
     finally:
         del os.environ["DLCOURSE_TEST_CANARY"]
+    return summary, out, set(workers()) - before
+
+
+def pages(out):
+    return {path.name: path.read_text() for path in (out / "feedback").iterdir()}
+
+
+def report(graded, name):
+    return graded[0].results[readable(name)]["momentum_step"].report
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_it_gains_what_it_deserves_and_learns_nothing(results, name):
-    report = results[name].report
-    assert report.points == ATTACKS[name].get("deserves", 0), report
-    text = json.dumps(results[name].as_facts())
-    assert CANARY not in text
-    assert "FOUND" not in text
-    assert ATTACKS[name].get("finds", "") in repr(report)
-    assert len(text) < 10_000
-    text.encode()
+def test_code_gains_what_it_deserves_and_finds_nothing(graded, name):
+    got = report(graded, name)
+    assert got.points == ATTACKS[name].get("deserves", 0), got
+    assert "FOUND" not in repr(got)
+    assert ATTACKS[name].get("finds", "") in repr(got)
+    assert len(repr(got)) < 10_000
 
 
-def test_nothing_is_left_behind(results):
-    assert workers() == []
-    assert not list(Path("/tmp").glob("dlcourse_pwned"))
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_gains_nothing_and_its_student_reads_why(graded, name):
+    results = graded[0].results[readable(name)]
+    assert {result.report.points for result in results.values()} == {0}
+    assert FILES[name][1] in repr(report(graded, name))
 
 
-def test_what_comes_after_an_attack_is_graded_as_ever(results):
-    honest = code_of(ATTACKS["right answer beside loud printing"])
-    assert grade(task("honest", ("m.ipynb", notebook(honest))))[0].report.points == 2
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_students_get_their_points_among_all_this(graded, name):
+    assert report(graded, name).points == 2
+
+
+def test_everybody_has_a_grade_and_a_page(graded):
+    summary, out, _ = graded
+    expected = {readable(name) for name in (*ATTACKS, *FILES, *HONEST)}
+    assert summary.students.keys() == summary.results.keys() == expected
+    assert not summary.failed
+    assert len(pages(out)) == len(expected)
+    with open(out / "grades.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(expected)
+    assert {row["points"] for row in rows if row["student"] in HONEST} == {"2"}
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+
+
+def test_no_page_tells_a_secret_or_runs_a_script(graded):
+    _, out, _ = graded
+    for text in (*pages(out).values(), (out / "grades.csv").read_text(), (out / "journal.jsonl").read_text()):
+        assert CANARY not in text
+    for text in pages(out).values():
+        assert "<script" not in text and "<img" not in text
+        assert "expected  " not in text and "given  " not in text
+
+
+def test_nothing_is_left_behind(graded):
+    assert graded[2] == set()
+    assert not list(Path("/tmp").glob("dlcourse_pwned*"))
+
+
+def test_the_grader_stays_small(graded):
+    """Its own memory and that of the pool's processes, which read what the floods sent: megabytes."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
+    assert peak < 2_000_000

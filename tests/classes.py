@@ -1,0 +1,63 @@
+"""Classes to grade: notebooks made of cells, honest and hostile students, and what is left of them afterwards."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dlcourse.grading.sandbox import Limits, Sandbox, why_not
+
+ROOT = Path(__file__).parent.parent
+CORPUS = tomllib.loads((Path(__file__).parent / "attacks" / "code.toml").read_text())
+ATTACKS = {attack["name"].replace("/", "∕"): attack for attack in CORPUS["attack"]}
+QUICK = Limits(seconds=0.5, cells=1.0, total=6.0, grace=0.3)
+RIGHT = """
+def momentum_step(theta, velocity, grad, learning_rate, momentum):
+    velocity = momentum * velocity - learning_rate * grad
+    return theta + velocity, velocity
+"""
+WRONG = CORPUS["help"]["wrong"]
+problem = why_not(Sandbox())
+
+
+def needs_sandbox():
+    """A mark for a file's tests: CI must have a sandbox, elsewhere they skip and say why."""
+    if problem and os.environ.get("CI"):
+        pytest.fail(f"CI must test the sandbox: {problem}", pytrace=False)
+    return pytest.mark.skipif(bool(problem), reason=problem)
+
+
+def notebook(*sources):
+    cells = [
+        {"cell_type": "code", "metadata": {}, "source": s, "outputs": [], "execution_count": None} for s in sources
+    ]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
+
+
+def code_of(attack):
+    lines = attack["code"].replace('"FOUND', '"FO" "UND')  # a report shows the line, which must not look like a find
+    for word, text in (("HELP", CORPUS["help"]["code"]), ("WRONG", WRONG)):
+        lines = lines.replace(f"    {word}", word).replace(word, text)
+    return lines.strip()
+
+
+def hand_in(folder, student, *sources, name="momentum.ipynb"):
+    path = folder / student / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(notebook(*sources))
+    return path
+
+
+def workers():
+    """The processes on this machine that run a worker, or run under an id that only workers have."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            if folder.stat().st_uid >= 1_700_000_000 or b"/grading/dlcourse/grading/worker.py" in command:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
