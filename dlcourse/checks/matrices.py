@@ -138,6 +138,65 @@ sparse_init = Exercise(
         "For each unit: places = rng.choice(inputs, nonzeros, replace=False); w[places, unit] = rng.normal(…)",
     ),
 )
+
+
+def measured(x: Any, weights: Any, spread: Any, onward: Any = None) -> Any:
+    """Every layer divided by a spread(x, w) of what it makes of the signal so far; onward(x, new w, old w) is next."""
+    scaled = []
+    for w in weights:
+        scaled.append(w / spread(x, w))
+        x = onward(x, scaled[-1], w) if onward else np.tanh(x @ scaled[-1])
+    return np.stack(scaled)
+
+
+def stacks(rng: np.random.Generator) -> list[tuple]:
+    shapes = ((2, 8, 3), (3, 10, 4))
+    return [(rng.normal(size=(n, k)) * 2, rng.normal(size=(deep, k, k)) * rng.uniform(0.3, 3)) for deep, n, k in shapes]
+
+
+lsuv_scale = Exercise(
+    **HOME,
+    name="lsuv_scale",
+    title="LSUV: let the data set the scale",
+    points=3,
+    draw=stacks,
+    reference=lambda x, weights: measured(x, weights, lambda x, w: (x @ w).std()),
+    properties={
+        "what the first layer puts out varies by 1": lambda given, got: np.isclose((given.x @ got[0]).std(), 1, 1e-4),
+    },
+    mistakes={
+        "It divides by the variance. To bring a variance to 1, divide by its root.":
+            lambda x, ws: measured(x, ws, lambda x, w: (x @ w).var()),
+        "It measures after tanh. Measure what the layer itself puts out, x @ w.":
+            lambda x, ws: measured(x, ws, lambda x, w: np.tanh(x @ w).std()),
+        "The next layer gets the signal of the weights as they were. First scale, then send it on.":
+            lambda x, ws: measured(x, ws, lambda x, w: (x @ w).std(), lambda x, new, old: np.tanh(x @ old)),
+        "Every layer is measured on the input. It should be measured on what the layers before it send on.":
+            lambda x, ws: measured(x, ws, lambda x, w: (x @ w).std(), lambda x, new, old: x),
+        "The tanh between the layers is left out.":
+            lambda x, ws: measured(x, ws, lambda x, w: (x @ w).std(), lambda x, new, old: x @ new),
+        "It multiplies where it should divide: large layers grow larger.":
+            lambda x, ws: measured(x, ws, lambda x, w: 1 / (x @ w).std()),
+        "Every unit gets a scale of its own. Here it is one for the layer.":
+            lambda x, ws: measured(x, ws, lambda x, w: (x @ w).std(axis=0)),
+        "It measures the weights. The data decide: measure x @ w.":
+            lambda x, ws: measured(x, ws, lambda x, w: w.std()),
+        "Only the first layer is scaled.":
+            lambda x, ws: np.concatenate([ws[:1] / (x @ ws[0]).std(), ws[1:]]),
+        "It divides by the root of the mean square. The variance is about the mean: std.":
+            lambda x, ws: measured(x, ws, lambda x, w: np.sqrt(((x @ w) ** 2).mean())),
+    },
+    variants=(
+        lambda x, ws: measured(x, ws, lambda x, w: ((x @ w).ravel().var()) ** 0.5).tolist(),
+        lambda x, ws: list(measured(x, ws, lambda x, w: np.std(x @ w), lambda x, new, old: np.tanh(
+            (y := x @ old) / y.std()))),
+    ),
+    hints=(
+        "One layer after the other: measure, scale, and only then send the signal on.",
+        "y = x @ w; divide w by the deviation of all numbers in y.",
+        "for w in weights: w = w / (x @ w).std(); new.append(w); x = np.tanh(x @ w)",
+    ),
+)
 # fmt: on
 
-EXERCISES = [orthogonal_init, sparse_init]
+EXERCISES = [orthogonal_init, sparse_init, lsuv_scale]

@@ -95,6 +95,100 @@ dropout = Exercise(
         "if not training: return x; then x * (rng.random(x.shape) >= rate) / (1 - rate)",
     ),
 )
+
+
+def every_input_twice(rng: np.random.Generator) -> list[tuple]:
+    """x is the unit matrix, twice: so y shows W M + b, and whether both halves of the batch saw the same M."""
+    x, calls = np.vstack([np.eye(60)] * 2), []
+    for rate in (between(rng, 0.15, 0.3), between(rng, 0.6, 0.8)):
+        w = rng.choice([-1.0, 1.0], (60, 70)) * rng.uniform(0.5, 2.0, (60, 70))
+        b, seed = rng.choice([-1.0, 1.0], 70) * rng.uniform(0.5, 2.0, 70), int(rng.integers(1 << 30))
+        calls += [(x, w, b, rate, Seed(s), True) for s in (seed, seed, seed + 1)]
+    return [*calls, (x, w, b, rate, Seed(seed), False)]
+
+
+def masks(given: Any, y: Any) -> dict[str, Any]:
+    """What M must have been, and whether b is left alone."""
+    one, two = (half / given.w for half in np.split(y - given.b, 2))
+    gone = np.abs(one) < 1e-4
+    kept = one[~gone]
+    lines = max(gone.mean(axis=axis).std() for axis in (0, 1))
+    return {
+        "the share of weights that are gone": float(gone.mean()),
+        "the factor of those that stay": float(kept.mean()) if kept.size else 0.0,
+        "the spread of that factor": float(kept.std()) if kept.size else 0.0,
+        "the answer to “do whole rows or columns of w go together?”": "yes" if lines > 0.2 else "no",
+        "the answer to “is it one M for the whole batch?”": "yes" if same(one, two, 1e-4) else "no",
+    }
+
+
+def wire(x: Any, w: Any, b: Any, m: Any) -> Any:
+    return x @ (w * m) + b
+
+
+drop_connect = Exercise(
+    **HOME,
+    name="drop_connect",
+    title="DropConnect",
+    points=3,
+    draw=every_input_twice,
+    tolerance=0.06,
+    measure=masks,
+    reference=lambda x, w, b, rate, rng, training: (
+        wire(x, w, b, (rng.random(w.shape) >= rate) / (1 - rate)) if training else x @ w + b),
+    properties={
+        "in prediction y is x @ w + b": lambda given, got: given.training or same(
+            got, given.x @ given.w + given.b, 1e-4),
+    },
+    across={
+        "the same generator throws the same dice": lambda given, got: same(got[0], got[1]),
+        "another generator throws others": lambda given, got: not same(got[0], got[2]),
+    },
+    mistakes={
+        "What stays is not scaled up by 1/(1 − rate).":
+            lambda x, w, b, r, rng, t: wire(x, w, b, rng.random(w.shape) >= r) if t else x @ w + b,
+        "rate is taken as the share that stays. It is the share left out.":
+            lambda x, w, b, r, rng, t: wire(x, w, b, (rng.random(w.shape) < r) / r) if t else x @ w + b,
+        "What stays is divided by the rate. It must be 1 − rate.":
+            lambda x, w, b, r, rng, t: wire(x, w, b, (rng.random(w.shape) >= r) / r) if t else x @ w + b,
+        "Inputs are left out: that is dropout. DropConnect leaves out single weights, entries of w.":
+            lambda x, w, b, r, rng, t: (x * (rng.random(x.shape) >= r) / (1 - r)) @ w + b if t else x @ w + b,
+        "Outputs are left out: that is dropout. DropConnect leaves out single weights, entries of w.":
+            lambda x, w, b, r, rng, t: (
+                (x @ w + b) * (rng.random((len(x), w.shape[1])) >= r) / (1 - r) if t else x @ w + b),
+        "The bias is left out and scaled as well. It always stays as it is.":
+            lambda x, w, b, r, rng, t: (
+                wire(x, w, b * (rng.random(b.shape) >= r) / (1 - r), (rng.random(w.shape) >= r) / (1 - r))
+                if t else x @ w + b),
+        "The bias is scaled as well. Only what is left of w is divided by 1 − rate.":
+            lambda x, w, b, r, rng, t: wire(x, w, b, rng.random(w.shape) >= r) / (1 - r) if t else x @ w + b,
+        "The bias is missing.":
+            lambda x, w, b, r, rng, t: wire(x, w, 0, (rng.random(w.shape) >= r) / (1 - r)) if t else x @ w,
+        "Prediction is thinned as well. There every weight stays.":
+            lambda x, w, b, r, rng, t: wire(x, w, b, (rng.random(w.shape) >= r) / (1 - r)),
+        "Every example gets an M of its own, as in the paper. Here it is one for the batch, of the shape of w.":
+            lambda x, w, b, r, rng, t: (
+                np.einsum("ni,nio->no", x, w * (rng.random((len(x), *w.shape)) >= r) / (1 - r)) + b
+                if t else x @ w + b),
+        "The dice are always the same. They must come from the rng that is given.":
+            lambda x, w, b, r, rng, t: (
+                wire(x, w, b, (np.random.default_rng(0).random(w.shape) >= r) / (1 - r)) if t else x @ w + b),
+        "The dice are new each time. np.random.rand and its like know nothing of rng: use rng.random.":
+            lambda x, w, b, r, rng, t: (
+                wire(x, w, b, (np.random.default_rng().random(w.shape) >= r) / (1 - r)) if t else x @ w + b),
+    },
+    variants=(
+        lambda x, w, b, r, rng, t: (
+            x @ np.where(rng.random(w.shape) < r, 0, w) / (1 - r) + b if t else b + x.dot(w)),
+        lambda x, w, b, r, rng, t: (
+            np.float32(wire(x, w, b, rng.binomial(1, 1 - r, w.shape) / (1 - r))) if t else x @ w + b),
+    ),
+    hints=(
+        "As dropout, but the dice are thrown for w: one for every weight, once for the whole batch.",
+        "Where the die is below rate, the weight is 0; the others are divided by 1 − rate. The bias stays.",
+        "m = (rng.random(w.shape) >= rate) / (1 - rate); x @ (w * m) + b; in prediction x @ w + b",
+    ),
+)
 # fmt: on
 
-EXERCISES = [dropout]
+EXERCISES = [dropout, drop_connect]

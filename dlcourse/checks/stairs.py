@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.checks.decay import HOME, start_and_length
+from dlcourse.checks.decay import HOME, cosine, start_and_length
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import along, between
 
@@ -146,6 +146,75 @@ reduce_on_plateau = Exercise(
         "for loss in losses: if loss < best: …, else: bad += 1; if bad > patience: rate *= factor, bad = 0; append.",
     ),
 )
+
+
+def cycles(rng: np.random.Generator) -> list[tuple]:
+    """The corners of the curve, and a place on either slope."""
+    calls = []
+    for total, share in ((20, 0.4), (40, 0.25)):
+        peak = round(share * total) - 1
+        settings = between(rng, 0.1, 1.0), total, share, between(rng, 5.0, 20.0), between(rng, 3.0, 9.0)
+        up, down = int(rng.integers(1, peak)), int(rng.integers(peak + 2, total - 2))
+        calls += [(step, *settings) for step in (up, 0, peak, peak + 1, down, total - 2, total - 1)]
+    return calls
+
+
+def cycle(s: int, top: float, n: int, share: float, div: float, final: float, *, wave: Any = None, peak: float = -1,
+          last: float = -1, start: float | None = None, end: float | None = None) -> float:
+    """The rule, with a place for every part that can be wrong."""
+    wave, start = wave or cosine, top / div if start is None else start
+    peak, last, end = share * n + peak, n + last, start / final if end is None else end
+    if s <= peak:
+        return float(top + (start - top) * wave(s / peak))
+    return float(end + (top - end) * wave((s - peak) / (last - peak)))
+
+
+one_cycle = Exercise(
+    **HOME,
+    name="one_cycle",
+    title="One cycle: up, and down further than it began",
+    points=3,
+    draw=cycles,
+    reference=lambda step, max_learning_rate, total_steps, pct_start, div_factor, final_div_factor: cycle(
+        step, max_learning_rate, total_steps, pct_start, div_factor, final_div_factor),
+    properties={
+        "it is never above the top": lambda given, got: got <= given.max_learning_rate * (1 + 1e-6),
+    },
+    mistakes={
+        "The two ways are straight lines. They are halves of a cosine wave, flat at both ends.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, wave=lambda share: 1 - share),
+        "It begins at 0. It begins at max_learning_rate / div_factor.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, start=0.0, end=top / d / f),
+        "It ends where it began. It goes further down, by final_div_factor.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, end=top / d),
+        "The end is the top divided by final_div_factor. It is the beginning divided by it: both divisors count.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, end=top / f),
+        "It ends at 0. The end is the beginning divided by final_div_factor.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, end=0.0),
+        "The top comes one step late. Steps count from 0: it stands at pct_start · total_steps − 1.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, peak=0),
+        "The end comes one step late. Steps count from 0: the last one is total_steps − 1.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, last=0),
+        "Both top and end come one step late. Steps count from 0: take 1 off in both places.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, peak=0, last=0),
+        "There is no way up: it begins at the top.":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f, start=top, end=top / d / f),
+        "The way down is measured from step 0. Take the steps of the way up off first: (step − peak)/(last − peak).":
+            lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f) if s <= p * n - 1 else (
+                top / d / f + (top - top / d / f) * cosine(s / (n - 1))),
+    },
+    variants=(
+        lambda s, top, n, p, d, f: (
+            top / d + (top - top / d) * (1 - math.cos(math.pi * s / (p * n - 1))) / 2 if s < p * n - 1 else
+            top / d / f + (top - top / d / f) * (1 + math.cos(math.pi * (s - p * n + 1) / (n - p * n))) / 2),
+        lambda s, top, n, p, d, f: np.float32(cycle(s, top, n, p, d, f)),
+    ),
+    hints=(
+        "Three corners: where the rate is at step 0, at the top, at the last step. Between two of them: half a wave.",
+        "half = 0.5 * (1 + cos(π · share)) falls from 1 to 0. The way from a to b is b + (a − b) · half.",
+        "peak = pct_start * total_steps - 1; up: share = step / peak; down: (step - peak) / (total_steps - 1 - peak).",
+    ),
+)
 # fmt: on
 
-EXERCISES = [piecewise_constant, warmup, reduce_on_plateau]
+EXERCISES = [piecewise_constant, warmup, one_cycle, reduce_on_plateau]
