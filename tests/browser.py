@@ -159,6 +159,8 @@ class Reader:
             prompts = self.page.locator(".jp-InputPrompt").all_text_contents()
             self.page.screenshot(path="late.png", timeout=5000)
             raise AssertionError(f"{late}: pictures and labs {alive}, cells {prompts}, {self.problems}") from None
+        # The trials behind the labs keep the kernel busy: a lab would answer after them.
+        wait_for("the last cell", lambda: not self.page.locator(".jp-InputPrompt", has_text="[*]").count(), 120)
 
     def lab(self, number: int) -> Locator:
         lab = self.page.locator(".dlcourse-lab").nth(number)
