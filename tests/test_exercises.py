@@ -14,6 +14,7 @@ import pytest
 import dlcourse as dl
 from dlcourse.checks import Exercise, exercises, judge
 from dlcourse.checks.runner import run
+from dlcourse.workspace import update
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -191,3 +192,38 @@ def test_a_notebook_without_checks_is_told_so(tmp_path):
 
 def test_progress_wants_a_folder(tmp_path):
     assert "FOLDER must be a folder" in dlcourse("progress", tmp_path / "nowhere").stderr
+
+
+# The way from a chapter to its exercises
+
+CHAPTERS = sorted((ROOT / "notebooks").glob("0[0-5]_*.ipynb"))
+
+
+def links_of(path):
+    text = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    return re.findall(r"\[([^\]]+)\]\(([^)#]+\.ipynb)\)", text)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_links_its_exercises_and_its_words(chapter):
+    (cell,) = (c for c in nbformat.read(chapter, 4).cells if "## Exercises\n" in c.source)
+    found = dict(re.findall(r"^\* \[([^\]]+)\]\(([^)]+)\): .+", cell.source.partition("## Exercises\n")[2], re.M))
+    books = {entry.notebook for entry in TABLE.values() if entry.chapter == chapter.stem}
+    assert set(found.values()) == {f"../exercises/{book}/{book}.ipynb" for book in books}
+    for name, link in found.items():
+        title = nbformat.read((chapter.parent / link).resolve(), 4).cells[0].source.splitlines()[0]
+        assert title == f"# Exercises · {name}"
+    assert "[terms](terms.ipynb) · 术语表" in cell.source
+
+
+def test_every_exercise_notebook_is_linked():
+    linked = {(path.parent / link).resolve() for path in CHAPTERS for _, link in links_of(path)}
+    assert {tool.exercise_path(master) for master in MASTERS} <= linked
+
+
+def test_links_lead_somewhere_in_a_learners_folder(tmp_path):
+    update(tmp_path)
+    assert sorted((tmp_path / "exercises").glob("*/*.ipynb"))
+    for path in tmp_path.rglob("*.ipynb"):
+        for _, link in links_of(path):
+            assert (path.parent / link).exists(), f"{path.relative_to(tmp_path)}: {link}"
