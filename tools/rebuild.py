@@ -13,6 +13,8 @@ from nbclient import NotebookClient
 
 import exercises
 
+from dlcourse import server
+
 ROOT = Path(__file__).parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -20,7 +22,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def rebuild(path: Path) -> None:
     notebook = nbformat.read(path, 4)
     client = NotebookClient(notebook, store_widget_state=False, timeout=120, record_timing=False)
-    client.execute(cwd=str(path.parent))
+    client.execute(cwd=str(path.parent), env=server.environment())  # as the lab runs them
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)

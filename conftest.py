@@ -1,0 +1,7 @@
+"""Before NumPy is there: tests and notebooks compute on one thread, as in `dlcourse lab`. Small products wait longer for
+a second one than it saves, above all where tests share the machine."""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
