@@ -1,5 +1,7 @@
-"""Before NumPy is there: tests and notebooks compute on one thread, as in `dlcourse lab`. Small products wait longer for
-a second one than it saves, above all where tests share the machine."""
+"""Before NumPy is there: tests and notebooks compute on one thread, as in `dlcourse lab`.
+
+Small products wait longer for a second thread than it saves, above all where others want the cores too.
+"""
 
 import os
 

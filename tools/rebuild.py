@@ -12,7 +12,6 @@ import nbformat
 from nbclient import NotebookClient
 
 import exercises
-
 from dlcourse import server
 
 ROOT = Path(__file__).parent.parent
