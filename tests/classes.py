@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import tomllib
 from pathlib import Path
 
@@ -51,7 +52,23 @@ def hand_in(folder, student, *sources, name="momentum.ipynb"):
 
 
 def workers():
-    """The processes on this machine that run a worker, or run under an id that only workers have."""
+    """The processes on this machine that run a worker, or under an id that only workers have, and go on doing so."""
+    return [pid for pid in started_workers() if not ends(pid)]
+
+
+def ends(pid, within=3000):
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    ended = bool(poll.poll(within))
+    os.close(descriptor)
+    return ended
+
+
+def started_workers():
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -150,5 +150,5 @@ def with_notes(report: Report, outcome: Outcome, note: str) -> Report:
 
 
 def missing(exercise: Exercise | Question, problem: str) -> Report:
-    words = problem or f"No notebook that was handed in defines {exercise.name}."
-    return Report(exercise.name, exercise.title, (Finding(False, "it was handed in", words),), out_of=exercise.points)
+    findings = (Finding(False, "it was handed in", problem),)
+    return Report(exercise.name, exercise.title, findings, out_of=exercise.points)

@@ -105,11 +105,12 @@ def in_archive(archive: zipfile.ZipFile) -> list[Source]:
 
 
 def wrapping_folder(names: list[str]) -> str:
-    """The one folder around everything that some exports add; not the folder of a class of one."""
-    firsts = {name.split("/")[0] for name in names}
-    seconds = {name.split("/")[1] for name in names if name.count("/") >= 2}
-    only = f"{next(iter(firsts))}/" if len(firsts) == 1 else ""
-    return only if only and len(seconds) > 1 and all(name.startswith(only) for name in names) else ""
+    """The one folder around everything that zipping a folder adds. With one thing in it, it is a student's own."""
+    places = [name.split("/") for name in names if not any(map(is_ignored, name.split("/")))]
+    firsts = {parts[0] for parts in places}
+    seconds = {parts[1] for parts in places if len(parts) > 1 and (is_notebook(parts[-1]) or is_zip(parts[-1]))}
+    wrapped = len(firsts) == 1 and len(seconds) > 1 and all(len(parts) > 1 for parts in places)
+    return f"{firsts.pop()}/" if wrapped else ""
 
 
 def students_name(first: str) -> str:

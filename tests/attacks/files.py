@@ -6,6 +6,7 @@ Nothing here may earn a point; every one comes without a solution that could.
 import io
 import json
 import os
+import warnings
 import zipfile
 
 WRONG = "def momentum_step(*a):\n    return 0, 0\n"
@@ -28,7 +29,9 @@ def zipped(*entries, **change):
             info.compress_type = zipfile.ZIP_DEFLATED
             for key, value in change.items():
                 setattr(info, key, value)
-            archive.writestr(info, content)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # two of one name are what one of them is about
+                archive.writestr(info, content)
     return made.getvalue()
 
 

@@ -1,0 +1,519 @@
+"""`dlcourse grade`: every way to hand in, what counts in a notebook, resuming, and what comes out."""
+
+import contextlib
+import csv
+import functools
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from classes import QUICK, RIGHT, ROOT, WRONG, hand_in, needs_sandbox, notebook, workers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcourse.checks import exercises
+from dlcourse.checks.runner import Function, Seed
+from dlcourse.grading import frames, seccomp
+from dlcourse.grading.batch import grade_class, secret_of
+from dlcourse.grading.grader import Task, digest_of, draws, grade, students_seed
+from dlcourse.grading.journal import Journal
+from dlcourse.grading.sandbox import Sandbox, other_packages, shown_places
+from dlcourse.grading.submissions import read
+from dlcourse.workspace import UserError
+
+sandboxed = needs_sandbox()
+threads = functools.partial(ThreadPoolExecutor, 2)
+
+
+def graded(*files, exercises=("momentum_step",), **more):
+    """The reports of one student, by exercise."""
+    files = tuple((f"{n}.ipynb", content) for n, content in enumerate(files))
+    task = Task("ana", exercises, b"s" * 32, files, digest=digest_of(files), limits=QUICK, **more)
+    return {result.exercise: result.report for result in grade(task)}
+
+
+def grade_folder(folder, out, **more):
+    return grade_class(folder, out, threads, **{"notebooks": ["momentum"], "limits": QUICK, **more})
+
+
+def points(summary):
+    return {name: sum(r.report.points for r in results.values()) for name, results in summary.results.items()}
+
+
+# Frames
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(plain)
+@settings(max_examples=50, deadline=None)
+def test_plain_data_travels_as_it_is(value):
+    packed = frames.pack(value)
+    header, data = frames.LENGTHS.unpack(packed[:16])
+    back = frames.unpack(packed[16 : 16 + header], packed[16 + header :])
+    assert back == value and type(back) is type(value)
+    assert len(packed) == 16 + header + data
+
+
+@pytest.mark.parametrize("kind", ["b1", "i1", "u2", "<i4", ">i4", "<u8", "f2", "<f4", ">f8", "g"])
+def test_arrays_of_every_kind_travel(kind, rng):
+    array = (rng.normal(size=(3, 0, 2)[: rng.integers(1, 4)]) * 10).astype(kind)
+    for each in (array, np.array(1).astype(kind), array[::-1].T):
+        packed = frames.pack((each, Seed(3), Function("w * a", {"a": each})))
+        (back, seed, function) = frames.unpack(*split(packed), {"Seed": Seed, "Function": Function})
+        np.testing.assert_array_equal(back, each)
+        assert back.dtype.kind == each.dtype.kind and back.shape == each.shape
+        assert seed == Seed(3) and function.source == "w * a"
+
+
+def split(packed):
+    header, _ = frames.LENGTHS.unpack(packed[:16])
+    return packed[16 : 16 + header], packed[16 + header :]
+
+
+@given(
+    st.binary(max_size=200) | st.text().map(str.encode) | plain.map(lambda v: json.dumps(v).encode()),
+    st.binary(max_size=50),
+)
+@settings(max_examples=200, deadline=None)
+def test_nonsense_is_called_so_and_nothing_else_happens(header, data):
+    with contextlib.suppress(frames.Nonsense):
+        frames.unpack(header, data)
+
+
+def test_a_reply_can_make_no_object():
+    with pytest.raises(frames.Nonsense):
+        frames.unpack(*split(frames.pack(Seed(1))))
+
+
+# The filter for system calls, by an interpreter of its own few instructions
+
+
+def verdict_of(program, architecture, number):
+    lines = list(struct.iter_unpack("<HBBI", program))
+    place = register = 0
+    while True:
+        code, yes, no, value = lines[place]
+        if code == 0x20:
+            register = {0: number, 4: architecture}[value]
+        elif code == 0x06:
+            return value
+        else:
+            place += yes if (register == value if code == 0x15 else register >= value) else no
+        place += 1
+
+
+@pytest.mark.parametrize("machine", seccomp.MACHINES)
+def test_the_filter_refuses_its_list_and_lets_the_rest_through(machine):
+    architecture, calls = seccomp.MACHINES[machine]
+    program = seccomp.program(machine)
+    for number in range(512):
+        expected = 0x50000 if number in calls.values() else 0x7FFF0000
+        assert verdict_of(program, architecture, number) & 0x7FFF0000 == expected & 0x7FFF0000
+    assert verdict_of(program, architecture ^ 1, 1) == verdict_of(program, architecture, 0x40000001) == 0x80000000
+
+
+# Handing in
+
+
+def names(place):
+    return {submission.student: [name for name, _ in submission.files] for submission in read(place)}
+
+
+LAYOUTS = {
+    "one folder each": ({"ana/momentum.ipynb": "ana", "bob/momentum.ipynb": "bob"}, {"ana", "bob"}),
+    "one file each": ({"ana.ipynb": "ana", "bob.IPYNB": "bob"}, {"ana", "bob"}),
+    "Moodle, folders": (
+        {"Ana María López_12345_assignsubmission_file_/my work (1).ipynb": "ana",
+         "李 雷_777_assignsubmission_file_/m.ipynb": "bob"}, {"Ana María López_12345", "李 雷_777"}),
+    "Moodle, files": (
+        {"Ana López_12345_assignsubmission_file_momentum.ipynb": "ana",
+         "Ana López_99_assignsubmission_file_momentum.ipynb": "another of this name"},
+        {"Ana López_12345", "Ana López_99"}),
+    "Canvas": (
+        {"lopezana_4711_1234_momentum.ipynb": "ana", "lopezana_4711_1235_adam.ipynb": "the same",
+         "leibob_LATE_4712_1236_momentum.ipynb": "bob"}, {"lopezana", "leibob"}),
+    "nbgrader": ({"ana/momentum/momentum.ipynb": "ana", "bob/momentum/momentum.ipynb": "bob"}, {"ana", "bob"}),
+    "with debris": (
+        {"ana/a.ipynb": "ana", "ana/.ipynb_checkpoints/a-checkpoint.ipynb": "old", ".DS_Store": "", "ana/notes.txt": "",
+         "__MACOSX/ana/._a.ipynb": ""}, {"ana"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", ["folder", "zip", "zip with a folder around"])
+def test_every_way_to_hand_in(layout, kind, tmp_path):
+    files, students = LAYOUTS[layout]
+    place = tmp_path / "in"
+    for name in files:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(notebook(RIGHT))
+    if kind != "folder":
+        place = tmp_path / "in.zip"
+        around = "export 2026/" if "around" in kind else ""
+        with zipfile.ZipFile(place, "w") as archive:
+            for name in files:
+                archive.writestr(around + name, notebook(RIGHT))
+        if around and len(students) == 1:
+            pytest.skip("a folder around a class of one cannot be told from the folder of one")
+    found = names(place)
+    assert found.keys() == students
+    assert all(found.values())
+    assert sum(map(len, found.values())) == sum(name.lower().endswith("ipynb") and "._" not in name and
+                                                "checkpoint" not in name for name in files)  # fmt: skip
+
+
+def test_a_students_own_zip_is_opened(tmp_path):
+    with zipfile.ZipFile(tmp_path / "ana.zip", "w") as archive:
+        archive.writestr("deep/er/momentum.ipynb", notebook(RIGHT))
+    assert names(tmp_path) == {"ana": ["ana.zip/deep/er/momentum.ipynb"]} or names(tmp_path) == {
+        "ana": ["deep/er/momentum.ipynb"]
+    }
+
+
+def test_what_is_no_submissions_is_said_so(tmp_path):
+    (tmp_path / "x.txt").write_text("x")
+    for place in (tmp_path / "nowhere", tmp_path / "x.txt"):
+        with pytest.raises(UserError, match="SUBMISSIONS must be a folder or a zip"):
+            list(read(place))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="SUBMISSIONS must hold a submission"):
+        grade_folder(tmp_path / "empty", tmp_path / "out")
+
+
+# What counts in a notebook
+
+
+@sandboxed
+@pytest.mark.parametrize("master", sorted(ROOT.glob("solutions/*/*.ipynb")), ids=lambda path: path.stem)
+def test_a_master_gets_all_points_and_its_exercise_none(master):
+    table = {name: entry for name, entry in exercises().items() if entry.notebook == master.stem}
+    full = graded(master.read_bytes(), exercises=tuple(table))
+    assert {name: report.points for name, report in full.items()} == {n: e.points for n, e in table.items()}
+    stub = ROOT / "exercises" / master.relative_to(ROOT / "solutions")
+    assert {report.points for report in graded(stub.read_bytes(), exercises=tuple(table)).values()} == {0}
+
+
+@sandboxed
+def test_metadata_are_not_needed():
+    made = nbformat.read(ROOT / "solutions/momentum/momentum.ipynb", 4)
+    for cell in made.cells:
+        cell.metadata = {}
+    table = tuple(name for name, entry in exercises().items() if entry.notebook == "momentum")
+    assert all(graded(nbformat.writes(made).encode(), exercises=table).values())
+
+
+HELPED = "def push(v, g, lr, mu):\n    return mu * v - lr * g"
+USES_HELP = "def momentum_step(theta, v, g, lr, mu):\n    v = push(v, g, lr, mu)\n    return theta + v, v"
+
+
+@sandboxed
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [HELPED, USES_HELP],
+        ["import numpy\nfrom math import *", RIGHT],
+        ["%matplotlib inline\n!ls\nimport matplotlib.pyplot as plt\nimport dlcourse as dl", RIGHT],
+        ["from scipy.special import expit\nplt.plot([1])", RIGHT],
+        [f"import matplotlib.pyplot as plt\nplt.plot([1])\n{RIGHT}\nplt.show()"],
+        [f"{RIGHT}\ndl.check('momentum_step', momentum_step)"],
+        ["this is no Python", RIGHT],
+        ["1 / 0", RIGHT],
+        [WRONG, RIGHT],
+        ["momentum_step = None", f"m = 1\n{RIGHT}".replace("momentum_step", "mine"), "momentum_step = mine"],
+        ["momentum_step = lambda th, v, g, lr, mu: (th + mu * v - lr * g, mu * v - lr * g)"],
+        [RIGHT + "\nif __name__ == '__main__':\n    print(input('number? '))"],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_learners_own_cells_count(cells):
+    report = graded(notebook(*cells))["momentum_step"]
+    assert report.points == 2, report
+
+
+@sandboxed
+def test_of_several_definitions_the_last_one_counts_and_that_is_said():
+    report = graded(notebook(RIGHT, WRONG))["momentum_step"]
+    assert report.points == 0
+    assert "2 cells define it; the last one counts." in report.note
+    report = graded(notebook(WRONG), notebook(RIGHT), notebook("# momentum_step is in another file"))["momentum_step"]
+    assert report.points == 2
+    assert "Several files define it; 1.ipynb counts" in report.note
+
+
+@sandboxed
+def test_an_exercise_that_dies_costs_itself_only():
+    dies = "def nesterov_step(*a):\n    import os\n    os._exit(1)"
+    also = "def largest_rate(*a):\n    while True:\n        pass"
+    reports = graded(notebook(dies, RIGHT, also), exercises=("nesterov_step", "momentum_step", "largest_rate"))
+    assert [report.points for report in reports.values()] == [0, 2, 0]
+    assert "ended Python" in repr(reports["nesterov_step"])
+    assert "endless loop" in repr(reports["largest_rate"])
+
+
+@sandboxed
+def test_what_was_answered_before_the_end_stays_answered():
+    from dlcourse.grading.answers import ask
+
+    source = "import os\nn = 0\ndef f(x):\n    global n\n    n += 1\n    return x if n < 3 else os._exit(1)"
+    answers = ask(notebook(source), {"f": [(1.0,), (2.0,), (3.0,), (4.0,)]}, Sandbox(QUICK)).answers["f"]
+    assert [answer.value for answer in answers[:2]] == [1.0, 2.0]
+    assert answers[2].kind == "error" and len(answers) == 3
+
+
+@sandboxed
+def test_the_error_names_the_learners_line():
+    report = graded(notebook("def momentum_step(theta, *rest):\n    velocity = 1\n    return tehta"))["momentum_step"]
+    assert "NameError" in repr(report) and "line 3: return tehta" in repr(report)
+    report = graded(notebook("x = 1", "def momentum_step(theta, *rest)\n    return theta"))["momentum_step"]
+    assert "SyntaxError" in repr(report) and "line 1" in repr(report)
+
+
+@sandboxed
+def test_a_known_mistake_is_named():
+    wrong = "def momentum_step(theta, v, g, lr, mu):\n    v = mu * v + lr * g\n    return theta + v, v"
+    assert graded(notebook(wrong))["momentum_step"].mistake
+
+
+# Inputs
+
+
+def test_inputs_hang_on_secret_student_and_exercise():
+    def drawn(secret, student, name):
+        return draws(students_seed(secret, student), name).normal()
+
+    kinds = [drawn(s, who, name) for s in (b"1", b"2") for who in ("ana", "bob") for name in ("a", "b")]
+    assert len(set(kinds)) == 8
+    assert drawn(b"1", "ana", "a") == kinds[0]
+
+
+def test_the_secret_is_made_once_and_for_one_pair_of_eyes(tmp_path):
+    made = secret_of(tmp_path / "deep" / "secret")
+    assert secret_of(tmp_path / "deep" / "secret") == made and len(made) == 64
+    assert stat.S_IMODE((tmp_path / "deep" / "secret").stat().st_mode) == 0o600
+    (tmp_path / "short").write_text("1234")
+    with pytest.raises(UserError, match="--seed-file must hold 16 characters"):
+        secret_of(tmp_path / "short")
+
+
+# A class
+
+
+@pytest.fixture
+def three(tmp_path):
+    folder = tmp_path / "in"
+    hand_in(folder, "ana", RIGHT)
+    hand_in(folder, "bob", WRONG)
+    hand_in(folder, "Zoë Ω", RIGHT)
+    return folder
+
+
+@sandboxed
+def test_a_second_run_has_nothing_to_do_and_a_new_file_is_graded_anew(three, tmp_path):
+    first = grade_folder(three, tmp_path / "out")
+    assert (first.fresh, points(first)) == (3, {"Zoë Ω": 2, "ana": 2, "bob": 0})
+    table = (tmp_path / "out/grades.csv").read_bytes()
+    second = grade_folder(three, tmp_path / "out")
+    assert (second.fresh, points(second)) == (0, points(first))
+    assert (tmp_path / "out/grades.csv").read_bytes() == table
+    hand_in(three, "bob", RIGHT)
+    third = grade_folder(three, tmp_path / "out")
+    assert (third.fresh, points(third)["bob"]) == (1, 2)
+
+
+def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path):
+    task = Task("ana", ("momentum_step", "nesterov_step"), b"s", problem="nothing")
+    one, two = grade(task)
+    with Journal(tmp_path / "j") as journal:
+        journal.add([one, one])
+    with open(tmp_path / "j", "ab") as file:
+        file.write(json.dumps(two.as_facts()).encode()[:200])
+    with Journal(tmp_path / "j") as journal:
+        assert list(journal.results.values()) == [one]
+        journal.add([one, two])
+    with Journal(tmp_path / "j") as journal:
+        assert list(journal.results.values()) == [one, two]
+        with pytest.raises(UserError, match="must not be in use"), Journal(tmp_path / "j"):
+            pass
+    assert (tmp_path / "j").read_bytes().count(b"\n") == 3
+
+
+@sandboxed
+def test_a_grader_that_is_killed_twice_loses_nothing(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    for n in range(16):
+        hand_in(folder, f"student {n}", RIGHT if n % 4 else WRONG)
+    command = [sys.executable, "-m", "dlcourse", "grade", str(folder), "--out", str(out), "--quiet", "--jobs", "2",
+               "--notebook", "momentum"]  # fmt: skip
+    for until in (5, 30):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while process.poll() is None and lines(out) < until:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with open(out / "journal.jsonl", "ab") as file:
+            file.write(b'{"student": "torn')
+    before = lines(out)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert before < lines(out)
+    with open(out / "grades.csv", newline="") as file:
+        rows = {row["student"]: row["points"] for row in csv.DictReader(file)}
+    assert rows == {f"student {n}": "2" if n % 4 else "0" for n in range(16)}
+    keys = [(r["student"], r["exercise"]) for r in whole_lines(out)]
+    assert len(keys) == len(set(keys)) == 16 * 5
+
+
+def lines(out):
+    path = out / "journal.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def whole_lines(out):
+    for line in (out / "journal.jsonl").read_text().splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+@sandboxed
+def test_a_process_of_the_pool_that_is_killed_costs_nobody_a_grade(three, tmp_path):
+    from dlcourse.grading import executors
+
+    pools = []
+
+    def pool():
+        pools.append(executors.processes(1))
+        if len(pools) == 1:
+            pools[0].submit(os.getpid).result()
+            (process,) = pools[0]._processes.values()
+            process.kill()
+        return pools[-1]
+
+    summary = grade_class(three, tmp_path / "out", pool, notebooks=["momentum"], limits=QUICK)
+    assert len(pools) > 1 and not summary.failed
+    assert points(summary) == {"Zoë Ω": 2, "ana": 2, "bob": 0}
+
+
+@sandboxed
+def test_the_notebooks_of_half_the_class_are_what_was_handed_out(three, tmp_path):
+    hand_in(three, "eve", "def adam_step(*a): return 1", "def rmsprop_step(*a): return 1", name="momentum.ipynb")
+    summary = grade_folder(three, tmp_path / "out", notebooks=())
+    assert {exercises()[name].notebook for name in summary.exercises} == {"momentum"}
+    with pytest.raises(UserError, match="--notebook must be the name of an exercise notebook"):
+        grade_folder(three, tmp_path / "out", notebooks=["momentun"])
+
+
+@sandboxed
+def test_a_shared_ticket_is_noted(tmp_path):
+    answer = 'def which_had_momentum():\n    return 1234, "A"'
+    for student in ("ana", "bob"):
+        hand_in(tmp_path / "in", student, answer)
+    hand_in(tmp_path / "in", "eve", answer.replace("1234", "77"))
+    grade_folder(tmp_path / "in", tmp_path / "out")
+    assert "The same ticket 1234 in which_had_momentum: ana, bob\n" in (tmp_path / "out/grading.log").read_text()
+
+
+@sandboxed
+def test_pages_are_self_contained_and_readable(three, tmp_path):
+    from html.parser import HTMLParser
+
+    grade_folder(three, tmp_path / "out")
+    (page,) = (tmp_path / "out/feedback").glob("bob-*.html")
+    text = page.read_text()
+    seen = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            seen.append((tag, dict(attrs)))
+
+    Parser().feed(text)
+    tags = [tag for tag, _ in seen]
+    assert ("html", {"lang": "en"}) in seen and tags.count("h1") == tags.count("main") == tags.count("title") == 1
+    assert not {"script", "link", "img", "iframe"} & set(tags)
+    assert not any(name in attrs for _, attrs in seen for name in ("src", "href"))
+    assert "✗ One step of momentum: not yet, 0 of 2 points" in text
+    levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h\d", tag)]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+# No sandbox
+
+
+def test_without_bubblewrap_nothing_is_graded(three, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = [sys.executable, "-m", "dlcourse", "grade", str(three), "--out", str(tmp_path / "out"), "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "got no program bwrap. Install" in done.stderr and "--unsafe-no-sandbox" in done.stderr
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="bwrap"):
+        Sandbox().command()
+
+
+def test_a_sandbox_that_fails_in_the_middle_gives_no_grades(three, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: "/bin/false")
+    summary = grade_folder(three, tmp_path / "out")
+    assert summary.failed.keys() == {"ana", "bob", "Zoë Ω"}
+    assert "NoSandbox" in summary.failed["ana"]
+    assert lines(tmp_path / "out") == 0
+    rows = (tmp_path / "out/grades.csv").read_text().splitlines()
+    assert rows[2].startswith("ana,,9,") and "not graded" in rows[2]
+
+
+def test_without_a_sandbox_every_grade_is_marked_until_one_replaces_it(three, tmp_path):
+    summary = grade_folder(three, tmp_path / "out", safe=False)
+    assert points(summary) == {"Zoë Ω": 2, "ana": 2, "bob": 0}
+    assert (tmp_path / "out/grades.csv").read_text().count("WITHOUT a sandbox") == 3
+    assert all("WITHOUT a sandbox" in page.read_text() for page in (tmp_path / "out/feedback").iterdir())
+    if not sandboxed.args[0]:
+        again = grade_folder(three, tmp_path / "out")
+        assert again.fresh == 3
+        assert "WITHOUT" not in (tmp_path / "out/grades.csv").read_text()
+        assert grade_folder(three, tmp_path / "out", safe=False).fresh == 0
+
+
+def test_no_installed_package_comes_along_with_python(tmp_path):
+    (tmp_path / "lib/python3.11/site-packages/dlcourse").mkdir(parents=True)
+    place = str(tmp_path / "lib")
+    assert other_packages({place: "/python/lib"}) == {
+        f"{place}/python3.11/site-packages": "/python/lib/python3.11/site-packages"
+    }
+    assert not any(Path(np.__path__[0]).is_relative_to(p) for p in shown_places()) or other_packages(shown_places())
+
+
+@sandboxed
+def test_an_exercise_may_have_the_library_but_never_the_answers():
+    from dlcourse.grading.answers import ask
+
+    source = (
+        "import dlcourse as dl\ndef f():\n    import os\n    from dlcourse.optimizers import Momentum\n"
+        "    assert os.listdir(os.path.dirname(dl.__file__) + '/checks') == ['runner.py']\n"
+        "    return Momentum(0.5, 0.0).step(np.ones(2), np.ones(2))"
+    )
+    (answer,) = ask(notebook(source), {"f": [()]}, Sandbox(QUICK), library=True).answers["f"]
+    np.testing.assert_allclose(answer.value, [0.5, 0.5], err_msg=answer.problem)
+    (answer,) = ask(notebook(source), {"f": [()]}, Sandbox(QUICK)).answers["f"]
+    assert answer.kind == "error"
+
+
+@sandboxed
+def test_no_worker_is_left():
+    assert workers() == []
