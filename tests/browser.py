@@ -217,6 +217,12 @@ class Reader:
         for _ in range(times):
             self.page.keyboard.press(key)
 
+    def place(self, slider: Locator) -> float:
+        """Where the handle stands, from 0 to 1: its aria-valuenow has one decimal only."""
+        handle, track = slider.locator(".noUi-handle").bounding_box(), slider.locator(".noUi-base").bounding_box()
+        assert handle and track
+        return (handle["x"] + handle["width"] / 2 - track["x"]) / track["width"]
+
     def drag(self, slider: Locator, share: float) -> None:
         """Take the handle with the mouse to a place between the ends of the slider, on the way seen by the lab."""
         handle, track = slider.locator(".noUi-handle").bounding_box(), slider.locator(".noUi-base").bounding_box()

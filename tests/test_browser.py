@@ -76,12 +76,9 @@ def use(control: Locator) -> Any:
 
 
 def use_slider(reader: Reader, lab: Locator, slider: Locator, twin: Lab, now: dict[str, Any]) -> dict[str, Any]:
-    handle = slider.locator(".noUi-handle")
-    at_the_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
-    reader.press(slider, "ArrowLeft" if at_the_end else "ArrowRight")
+    reader.press(slider, "ArrowLeft" if reader.place(slider) > 0.99 else "ArrowRight")
     now = reader.expect(lab, twin, since=now)
-    low, here, high = (float(handle.get_attribute(f"aria-value{end}") or 0) for end in ("min", "now", "max"))
-    reader.drag(slider, share=0.4 if abs((here - low) / (high - low) - 0.4) > 0.1 else 0.7)  # not to where it stands
+    reader.drag(slider, share=0.4 if abs(reader.place(slider) - 0.4) > 0.1 else 0.7)  # not to where it stands
     return reader.expect(lab, twin, since=now)
 
 
