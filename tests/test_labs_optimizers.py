@@ -63,7 +63,7 @@ def test_a_frame_is_the_same_whatever_came_before(name):
 @pytest.mark.parametrize("name", race.RULES)
 def test_trials_are_the_paths_that_descend_walks(name):
     rates = np.array([0.001, 0.003])
-    many = race.trials(surfaces.beale, race.RULES[name], (1.0, 1.5), rates, steps=40)
+    many = race.trials(surfaces.beale, [dl.SGD, race.RULES[name]], (1.0, 1.5), rates, steps=40)[:, 1]
     for lane, rate in enumerate(rates.tolist()):
         assert np.allclose(many[:, lane], surfaces.descend(surfaces.beale, race.RULES[name](rate), (1.0, 1.5), 40))
 
@@ -81,11 +81,21 @@ def test_arrival_is_the_step_after_the_last_one_outside():
 
 
 def test_the_best_rate_arrives_soonest_among_those_that_never_throw_it_up():
-    rate, step = race.best_rate(surfaces.ravine, dl.SGD, (-3.6, 1.5))
+    (rate, step, path), _ = race.best_runs(surfaces.ravine, [dl.SGD, dl.Momentum], (-3.6, 1.5))
     walks = {r: surfaces.descend(surfaces.ravine, dl.SGD(r), (-3.6, 1.5), race.STEPS) for r in race.RATES.tolist()}
     kept = {r: w for r, w in walks.items() if len(w) > race.STEPS and surfaces.ravine.value(w).argmax() == 0}
     assert step == min(race.arrival(surfaces.ravine, walk) for walk in kept.values())
     assert race.arrival(surfaces.ravine, walks[rate]) == step
+    assert np.allclose(path, walks[rate])
+
+
+@pytest.mark.parametrize("start", [(1.0, 1.5), (-4.0, 3.0), (0.0, 0.0)])
+@pytest.mark.parametrize("ground", [surfaces.ravine, surfaces.rosenbrock, surfaces.beale], ids=lambda s: s.name)
+def test_no_natural_gradient_of_the_three_rates_arrives_before_the_best(ground, start):
+    best = race.best_natural_path(ground, start)
+    paths = [race.natural_path(ground, start, rate) for rate in (0.1, 0.3, 1.0)]
+    assert any(np.array_equal(best, path) for path in paths)
+    assert race.arrival(ground, best) == min(race.arrival(ground, path) for path in paths if len(path) > race.STEPS)
 
 
 @pytest.mark.parametrize("ground", [surfaces.ravine, surfaces.rosenbrock, surfaces.beale], ids=lambda s: s.name)

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse import surfaces
 from dlcourse.backend import Array
 from dlcourse.labs.controls import Seed, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.momentum import RATE, nameless, show_curve
-from dlcourse.labs.race import RULES, STEPS, arrival, best_rate
+from dlcourse.labs.race import RULES, STEPS, arrival, best_runs
 from dlcourse.plots import Board, curve, event, name_axes, panels, path, spread_labels
 from dlcourse.plots.style import styled
 from dlcourse.surfaces import Surface
@@ -47,9 +46,8 @@ TURNERS = ["SGD", "Momentum", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
 
 def turn_valley(angle: int, condition: float) -> Any:
     valley = Turned(angle, condition)
-    rates = {name: best_rate(valley, RULES[name], valley.start)[0] for name in TURNERS}
-    walks = {name: surfaces.descend(valley, RULES[name](rate), steps=STEPS) for name, rate in rates.items()}
-    return valley, walks
+    runs = best_runs(valley, [RULES[name] for name in TURNERS], valley.start)
+    return valley, {name: path for name, (_, _, path) in zip(TURNERS, runs, strict=True)}
 
 
 def draw_turned(figure: Any, state: Any) -> None:

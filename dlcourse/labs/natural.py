@@ -79,8 +79,10 @@ def describe_cross(runs: Any, settings: dict[str, Any]) -> str:
     for name, losses in runs.items():
         n = int(learned_at(losses))
         words.append(f"{name} {n}" if n < STEPS else f"{name} more than {STEPS}")
+    spread = settings["spread"]
+    inputs = "All inputs of the same size" if spread == 1 else f"Largest input {spread:g} times the smallest"
     return (
-        f"Largest input {settings['spread']:g} times the smallest. Steps until the loss stays below {LEARNED:g}: "
+        f"{inputs}. Steps until the loss stays below {LEARNED:g}: "
         f"{', '.join(words)}. ANGD has the same rate everywhere, the others their best."
     )
 

@@ -1,5 +1,6 @@
 """The race of 02_momentum: every optimizer on a chosen surface, each at the rate that suits it best or all at one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,17 +34,20 @@ CLOSE = 0.1  # who stays as near to a minimum as this has arrived
 # Trying rates
 
 
-def trials(surface: Surface, rule: Any, start: Any, rates: np.ndarray = RATES, steps: int = STEPS) -> np.ndarray:
-    """The paths of one rule at many rates side by side, as lanes: (steps + 1, rates, 2). Far away is NaN."""
-    theta = np.tile(np.asarray(start, float), (len(rates), 1))
-    optimizer = rule(rates[:, None])
-    optimizer.start(theta)
-    points = np.empty((steps + 1, *theta.shape))
+def trials(surface: Surface, rules: Sequence[Any], start: Any, rates: Any = RATES, steps: int = STEPS) -> np.ndarray:
+    """The paths of rules at many rates, all side by side: (steps + 1, rules, rates, 2). Far away is NaN."""
+    theta = np.tile(np.asarray(start, float), (len(rules), len(rates), 1))
+    optimizers = [rule(rates[:, None]) for rule in rules]
+    for optimizer, own in zip(optimizers, theta, strict=True):
+        optimizer.start(own)
+    points, slopes = np.empty((steps + 1, *theta.shape)), np.empty_like(theta)
     points[0] = theta
     with np.errstate(all="ignore"):
         for step in range(steps):
-            slopes = np.stack(surface.df(theta[:, 0], theta[:, 1]), axis=-1)
-            points[step + 1] = optimizer.step(theta, slopes)
+            slopes[..., 0], slopes[..., 1] = surface.df(theta[..., 0], theta[..., 1])  # once for all of them
+            for optimizer, own, slope in zip(optimizers, theta, slopes, strict=True):
+                optimizer.step(own, slope)
+            points[step + 1] = theta
         points[~(np.abs(points) < surfaces.FAR_AWAY)] = np.nan
     return points
 
@@ -60,16 +64,24 @@ def arrival(surface: Surface, points: np.ndarray) -> int:
     return int(arrivals(surface, points[:, None])[0])
 
 
-def best_rate(surface: Surface, rule: Any, start: Any, steps: int = STEPS) -> tuple[float, int]:
-    """The rate with which a rule arrives soonest, and the step; where none arrives, the rate that ends lowest.
+def best_runs(
+    surface: Surface, rules: Sequence[Any], start: Any, steps: int = STEPS
+) -> list[tuple[float, int, np.ndarray]]:
+    """For each rule the rate with which it arrives soonest, the step, and the path, (steps + 1, 2) or shorter.
 
-    A rate that throws it higher than its start does not count, if there is another: it may arrive by luck.
+    Where none arrives, it is the rate that ends lowest. A rate that throws it higher than its start does not count,
+    if there is another: it may arrive by luck.
     """
-    points = trials(surface, rule, start, steps=steps)
+    points = trials(surface, rules, start, steps=steps)
     height, arrived = np.nan_to_num(surface.value(points), nan=np.inf), arrivals(surface, points)
     thrown = (height > height[0] * (1 + 1e-9)).any(axis=0)
-    order = np.lexsort([height[-1], arrived, thrown])
-    return float(RATES[order[0]]), int(arrived[order[0]])
+    runs = []
+    for rule, lane in enumerate(np.lexsort([height[-1], arrived, thrown])[:, 0]):
+        way = points[:, rule, lane]
+        there = np.isfinite(way).all(axis=1)
+        end = len(way) if there.all() else int(there.argmin())  # as `descend` ends it
+        runs.append((float(RATES[lane]), int(arrived[rule, lane]), way[:end]))
+    return runs
 
 
 # Who knows the curvature needs no rate, or only one
@@ -101,8 +113,16 @@ def natural_path(surface: Surface, start: Any, rate: float, steps: int = STEPS) 
 
 def best_natural_path(surface: Surface, start: Any) -> np.ndarray:
     """The first to arrive of three rates: all of them a share of the way to go."""
-    paths = [natural_path(surface, start, rate) for rate in (0.1, 0.3, 1.0)]
-    return min(paths, key=lambda points: (len(points) <= STEPS, arrival(surface, points)))
+
+    def when(points: np.ndarray) -> int:
+        return arrival(surface, points) if len(points) > STEPS else STEPS + 1
+
+    best = natural_path(surface, start, 1.0)
+    for rate in (0.3, 0.1):
+        trial = natural_path(surface, start, rate, when(best) - 1) if when(best) else best
+        if arrival(surface, trial) < when(best):  # who is not there by then will not be the first
+            best = min(best, natural_path(surface, start, rate), key=when)
+    return best
 
 
 # The race
@@ -122,9 +142,11 @@ LOW, HIGH = 1e-8, 1e5
 def run_race(surface: str, x: float, y: float, rates: str, learning_rate: float) -> Any:
     ground, start = COURSES[surface], (x, y)
     paths: dict[str, np.ndarray] = {}
-    for name, rule in RULES.items():
-        rate = best_rate(ground, rule, start)[0] if rates == BEST and ground.minima else learning_rate
-        paths[name] = surfaces.descend(ground, rule(rate), start, STEPS)
+    if rates == BEST and ground.minima:
+        runs = best_runs(ground, list(RULES.values()), start)
+        paths |= {name: path for name, (_, _, path) in zip(RULES, runs, strict=True)}
+    else:
+        paths |= {name: surfaces.descend(ground, rule(learning_rate), start, STEPS) for name, rule in RULES.items()}
     paths["Newton"] = surfaces.newton_path(ground, start, STEPS)
     if residual_slopes(ground, x, y):
         paths["ANGD"] = (
