@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dlcourse.checks import exercises
-from dlcourse.grading import feedback
+from dlcourse.grading import executors, feedback
 from dlcourse.grading.grader import Result, Task, digest_of, grade, names_in, students_seed
 from dlcourse.grading.journal import Journal
 from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
@@ -166,12 +166,10 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
             if broken:  # one of its processes was killed, and took what it had to do along
                 again += [(task, tries + 1) for task, tries in under_way.values()]
                 under_way.clear()
-                pool.shutdown(wait=False, cancel_futures=True)
+                executors.end(pool)
                 pool = executor()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.kill()  # whoever interrupts does not want the rest
+        executors.end(pool)
 
 
 def first(tasks: Iterator[Task]) -> tuple[Task, int] | None:

@@ -42,3 +42,13 @@ def cluster(address: str) -> Executor:
     except (OSError, ValueError, TimeoutError) as error:
         said = f"got scheduler={address} ({type(error).__name__})"
         raise UserError(f"--scheduler must be the address of a Dask scheduler that answers; {said}.") from None
+
+
+def end(pool: Executor) -> None:
+    """Give up whatever is still under way: whoever interrupts does not want the rest."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False)
+    for process in processes:
+        process.kill()
+    if client := getattr(pool, "_client", None):  # Dask's executor leaves the connection open
+        client.close()
