@@ -1,0 +1,149 @@
+"""Grading, measured: `python benchmarks/grading.py [speed | flood | class [N]]`; without a word, speed and flood.
+
+speed   submissions graded in a second on two cores, beside stock nbgrader on the same notebook, in turns
+flood   memory of the grader while submissions flood it
+class   N submissions (2,000), a tenth of them hostile, graded by a grader that is killed twice: is every grade right?
+"""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import heading
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+MASTER = ROOT / "solutions/momentum/momentum.ipynb"
+OURS, STOCK = 200, 10  # submissions in a round
+
+
+def command(place: Path, out: Path, *more: str) -> list[str]:
+    words = ["grade", str(place), "--out", str(out), "--jobs", "2", "--quiet", "--notebook", "momentum", *more]
+    return [sys.executable, "-m", "dlcourse", *words]
+
+
+def nbgrader(folder: Path, *words: str) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "HOME": str(folder), "PYTHONWARNINGS": "ignore"}
+    subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words], cwd=folder, env=environment, check=True, capture_output=True
+    )
+
+
+def speed(folder: Path) -> None:
+    """Seconds of the whole command, its start among them; the notebook is the master of momentum, five exercises."""
+    ours, stock = folder / "ours", folder / "stock"
+    for n in range(OURS):
+        (ours / f"s{n}").mkdir(parents=True)
+        shutil.copy(MASTER, ours / f"s{n}")
+    shutil.copytree(MASTER.parent, stock / "source/momentum")
+    nbgrader(stock, "generate_assignment", "momentum")
+    for n in range(STOCK):
+        (stock / f"submitted/s{n}/momentum").mkdir(parents=True)
+        shutil.copy(MASTER, stock / f"submitted/s{n}/momentum")
+    rates: dict[str, list[float]] = {"dlcourse": [], "nbgrader": []}
+    for turn in range(3):
+        start = time.perf_counter()
+        subprocess.run(command(ours, folder / f"out{turn}"), check=True, capture_output=True)
+        rates["dlcourse"].append(OURS / (time.perf_counter() - start))
+        shutil.rmtree(stock / "autograded", ignore_errors=True)
+        start = time.perf_counter()
+        nbgrader(stock, "autograde", "momentum")
+        rates["nbgrader"].append(STOCK / (time.perf_counter() - start))
+    mine, theirs = (sorted(each)[1] for each in rates.values())
+    print("\n## Submissions a second, two cores\n\n| | a second | ms each | times |\n| --- | --: | --: | --: |")
+    print(f"| dlcourse grade --jobs 2, {OURS} submissions | {mine:.1f} | {1e3 / mine:.0f} | {mine / theirs:.0f} |")
+    print(f"| nbgrader autograde, {STOCK} submissions | {theirs:.2f} | {1e3 / theirs:.0f} | 1 |")
+    print(
+        "\nMedians of three turns, the start of each command included; nbgrader works on one submission at a time and"
+    )
+    print("runs it in a kernel without a sandbox.")
+
+
+def flood(folder: Path) -> None:
+    """Peak memory of each of the grader's own processes, which is where a flood would land."""
+    from classes import ATTACKS, RIGHT, code_of, hand_in
+
+    kinds = {
+        "nobody": [],
+        "floods": [name for name in ATTACKS if name.startswith(("output", "answer of", "error mess"))],
+    }
+    print("\n## Memory of the grader\n\n| handed in | peak of its largest process, MB |\n| --- | --: |")
+    for kind, names in kinds.items():
+        for name in ("honest", *names):
+            hand_in(folder / kind, name, code_of(ATTACKS[name]) if name in ATTACKS else RIGHT)
+        program = (
+            "import resource, sys; from dlcourse.cli import main; code = main(sys.argv[1:]);"
+            "peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)];"
+            "print(max(peaks) / 1e3)"
+        )
+        words = command(folder / kind, folder / f"out {kind}", "--seconds", "2")[3:]
+        done = subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True, text=True)
+        label = "one honest notebook" if not names else f"{len(names)} floods of replies, prints and messages"
+        print(f"| {label} | {float(done.stdout.split()[-1]):.0f} |")
+
+
+def whole_class(folder: Path, size: int) -> None:
+    from classes import ATTACKS, RIGHT, WRONG, code_of, hand_in
+
+    names, expected = list(ATTACKS), {}
+    for n in range(size):
+        student = f"student {n:05}"
+        if n % 10 == 3:
+            attack = ATTACKS[names[n // 10 % len(names)]]
+            hand_in(folder / "in", student, code_of(attack))
+            expected[student] = attack.get("deserves", 0)
+        else:
+            hand_in(folder / "in", student, RIGHT if n % 4 else WRONG)
+            expected[student] = 2 if n % 4 else 0
+    out, kills, start = folder / "out", 0, time.perf_counter()
+    words = command(folder / "in", out, "--seconds", "1")
+    for share in (1 / 3, 2 / 3, None):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        while process.poll() is None and (share is None or graded(out) < share * size):
+            time.sleep(0.2)
+        if share is not None and process.poll() is None:
+            process.kill()
+            kills += 1
+        process.wait()
+    with open(out / "grades.csv", newline="") as file:
+        got = {row["student"]: float(row["points"] or "nan") for row in csv.DictReader(file)}
+    wrong = sorted(student for student in expected if got.get(student) != expected[student])
+    keys = [(each["student"], each["exercise"]) for each in journal(out)]
+    print(f"\n## A class of {size}\n\n{size // 10} of them hostile, {len(names)} kinds of attack.")
+    print(f"The grader was killed {kills} times on the way.")
+    print(f"\n- grades that are not what was deserved: {len(wrong)} {wrong[:5]}")
+    print(f"- results: {len(keys)}, each once: {len(keys) == len(set(keys)) == 5 * size}")
+    print(f"- {time.perf_counter() - start:.0f} s in all, three starts included")
+
+
+def graded(out: Path) -> int:
+    path = out / "journal.jsonl"
+    return path.read_bytes().count(b"\n") // 5 if path.exists() else 0
+
+
+def journal(out: Path):
+    for line in (out / "journal.jsonl").read_text().splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def main() -> None:
+    heading("Grading", "nbgrader")
+    size = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
+    parts = {"speed": speed, "flood": flood, "class": lambda folder: whole_class(folder, size)}
+    for part in sys.argv[1:2] or ["speed", "flood"]:
+        with tempfile.TemporaryDirectory() as folder:
+            parts[part](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
