@@ -289,3 +289,37 @@ def test_a_mistake_is_named_whatever_the_order_of_the_dice(sentence):
 ])
 def test_a_mistake_of_form_is_named_for_lists_too(name, answer, sentence):
     assert dl.check(name, answer).mistake.startswith(sentence)
+
+
+class EndlessSequence:
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, place):
+        while True:
+            pass
+
+
+class EndlessArray:
+    def __array__(self, *args, **kwargs):
+        while True:
+            pass
+
+
+class EndlessWords(Exception):
+    def __str__(self):
+        while True:
+            pass
+
+
+@pytest.mark.parametrize("value", [EndlessSequence(), EndlessArray()])
+def test_a_value_that_takes_for_ever_to_read_is_given_up(value):
+    found = dl.check("momentum_step", lambda theta, velocity, grad, learning_rate, momentum: (value, velocity))
+    assert "takes too long to read" in found.findings[-1].detail
+
+
+def test_an_error_that_never_ends_its_sentence_is_given_up():
+    def momentum_step(theta, velocity, grad, learning_rate, momentum):
+        raise EndlessWords
+
+    assert "EndlessWords" in dl.check("momentum_step", momentum_step).findings[-1].detail

@@ -39,11 +39,11 @@ def law(given: Any, w: Any) -> dict[str, float]:
     """Mean, deviation and tails of a draw. Deviations of 0 are left to speak for themselves."""
     rows, std = w.reshape(-1, w.shape[-1]), max(float(w.std()), 1e-12)
     return {
-        "the mean, in deviations": float(w.mean() / std),
-        "the deviation, times √fan_in": float(w.std() * math.sqrt(len(rows))),
-        "the largest weight, in deviations (3 stands for 3 or more)": min(float(np.abs(w).max() / std), 3.0),
-        "how one unit's weights differ, in deviations": float(rows.std(axis=0).mean() / std),
-        "how the weights of one input differ, in deviations": float(rows.std(axis=1).mean() / std),
+        "the mean, in deviations,": float(w.mean() / std),
+        "the deviation times √fan_in": float(w.std() * math.sqrt(len(rows))),
+        "the largest weight, in deviations (3 stands for 3 or more),": min(float(np.abs(w).max() / std), 3.0),
+        "how one unit's weights differ, in deviations,": float(rows.std(axis=0).mean() / std),
+        "how the weights of one input differ, in deviations,": float(rows.std(axis=1).mean() / std),
     }
 
 
@@ -112,7 +112,7 @@ xavier_init = Exercise(
         "The root is missing: a = √(3/n).": lambda s, rng: uniform(s, rng, 3 / fans_of(s)[0]),
         "The draw does not come from the rng that is given: use rng.uniform.":
             lambda s, rng: uniform(s, np.random.default_rng(0), math.sqrt(3 / fans_of(s)[0])),
-        "n is the first axis. In a convolution that is the window alone: multiply all axes but the last.":
+        "n is the first axis. In a convolution that is a side of the window: multiply all axes but the last.":
             lambda s, rng: uniform(s, rng, math.sqrt(3 / s[0])),
         "n counts the input channels alone. The window counts too: n = kh · kw · in.":
             lambda s, rng: uniform(s, rng, math.sqrt(3 / s[-2])),
@@ -154,7 +154,7 @@ msra_init = Exercise(
             lambda s, rng: np.random.default_rng(0).normal(0, math.sqrt(2 / fans_of(s)[0]), s),
         "Every unit gets the same weights: such units stay the same for ever.":
             lambda s, rng: np.broadcast_to(rng.normal(0, math.sqrt(2 / fans_of(s)[0]), (*s[:-1], 1)), s),
-        "n is the first axis. In a convolution that is the window alone: multiply all axes but the last.":
+        "n is the first axis. In a convolution that is a side of the window: multiply all axes but the last.":
             lambda s, rng: rng.normal(0, math.sqrt(2 / s[0]), s),
         "n counts the input channels alone. The window counts too: n = kh · kw · in.":
             lambda s, rng: rng.normal(0, math.sqrt(2 / s[-2]), s),

@@ -99,9 +99,9 @@ def run_once(function: Callable[..., Any], call: tuple, left: float, seconds: fl
     if not answer.kind:
         answer.changed = tuple(n for n, (a, b) in enumerate(zip(call, arguments, strict=True)) if differs(a, b))
         try:
-            answer.value = plain(value)
-        except NotPlain as error:
-            answer.kind, answer.problem = "value", str(error)
+            answer.value = call_within(1.0, plain, [value])
+        except (NotPlain, TimeUp) as error:
+            answer.kind, answer.problem = "value", str(error) or "something that takes too long to read"
         except Exception:
             answer.kind, answer.problem = "value", f"an object that is no array, of type {type_name(value)}"
     return answer
@@ -176,7 +176,7 @@ def kind_of(value: Any) -> str:
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType):
         return "a function. Was it meant to be called?"
     if isinstance(value, types.GeneratorType):
-        return "a generator. Use return, not yield"
+        return "a generator. Use return, not yield, or put list(...) around it"
     if isinstance(value, type):
         return f"the class {type_name(value, of=value)}. Was it meant to be called?"
     known = {"str": "a text", "dict": "a dictionary", "set": "a set"}
@@ -188,11 +188,11 @@ def type_name(value: Any, of: Any = None) -> str:
 
 
 def safe(text: Callable[[], str]) -> str:
-    """Words from the learner's own objects, which may raise while they are asked."""
+    """Words from the learner's own objects, which may raise, or never end, while they are asked."""
     try:
-        found = text()
+        found = call_within(1.0, text, [])
         return found[:LONGEST] if type(found) is str else ""
-    except Exception:
+    except (Exception, TimeUp):
         return ""
 
 
