@@ -20,7 +20,7 @@ from common import heading
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 MASTER = ROOT / "solutions/momentum/momentum.ipynb"
-OURS, STOCK = 200, 10  # submissions in a round
+OURS, STOCK = 150, 8  # submissions in a round
 
 
 def command(place: Path, out: Path, *more: str) -> list[str]:
@@ -67,26 +67,15 @@ def speed(folder: Path) -> None:
 
 
 def flood(folder: Path) -> None:
-    """Peak memory of each of the grader's own processes, which is where a flood would land."""
-    from classes import ATTACKS, RIGHT, code_of, hand_in
+    from classes import ATTACKS, FLOODS, RIGHT, code_of, hand_in, peak_of_grading
 
-    kinds = {
-        "nobody": [],
-        "floods": [name for name in ATTACKS if name.startswith(("output", "answer of", "error mess"))],
-    }
-    print("\n## Memory of the grader\n\n| handed in | peak of its largest process, MB |\n| --- | --: |")
-    for kind, names in kinds.items():
-        for name in ("honest", *names):
-            hand_in(folder / kind, name, code_of(ATTACKS[name]) if name in ATTACKS else RIGHT)
-        program = (
-            "import resource, sys; from dlcourse.cli import main; code = main(sys.argv[1:]);"
-            "peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)];"
-            "print(max(peaks) / 1e3)"
-        )
-        words = command(folder / kind, folder / f"out {kind}", "--seconds", "2")[3:]
-        done = subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True, text=True)
-        label = "one honest notebook" if not names else f"{len(names)} floods of replies, prints and messages"
-        print(f"| {label} | {float(done.stdout.split()[-1]):.0f} |")
+    hand_in(folder / "calm", "honest", RIGHT)
+    for name in FLOODS:
+        hand_in(folder / "flooded", name, code_of(ATTACKS[name]))
+    print("\n## Memory of the grader\n\n| handed in | peak, MB |\n| --- | --: |")
+    print(f"| one honest notebook | {peak_of_grading(folder / 'calm', folder / 'out1'):.0f} |")
+    peak = peak_of_grading(folder / "flooded", folder / "out2")
+    print(f"| {len(FLOODS)} floods: of replies, prints, messages, two at a time | {peak:.0f} |")
 
 
 def whole_class(folder: Path, size: int) -> None:

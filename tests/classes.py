@@ -3,6 +3,8 @@
 import json
 import os
 import select
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from dlcourse.grading.sandbox import Limits, Sandbox, why_not
 ROOT = Path(__file__).parent.parent
 CORPUS = tomllib.loads((Path(__file__).parent / "attacks" / "code.toml").read_text())
 ATTACKS = {attack["name"].replace("/", "∕"): attack for attack in CORPUS["attack"]}
+FLOODS = [name for name in ATTACKS if name.startswith(("output", "answer", "error message", "more answers"))]
 QUICK = Limits(seconds=0.5, cells=1.0, total=6.0, grace=0.3)
 RIGHT = """
 def momentum_step(theta, velocity, grad, learning_rate, momentum):
@@ -49,6 +52,22 @@ def hand_in(folder, student, *sources, name="momentum.ipynb"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(notebook(*sources))
     return path
+
+
+def peak_of_grading(folder, out):
+    """Megabytes of a process that grades a folder all by itself; what the sandboxed workers take is not in it."""
+    program = """if True:
+        import resource, sys
+        from concurrent.futures import ThreadPoolExecutor
+        from pathlib import Path
+        from dlcourse.grading.batch import grade_class
+        from dlcourse.grading.sandbox import Limits
+        places = map(Path, sys.argv[1:])
+        grade_class(*places, lambda: ThreadPoolExecutor(2), notebooks=["momentum"], limits=Limits(seconds=1.0))
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    """
+    done = subprocess.run([sys.executable, "-c", program, folder, out], check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def workers():

@@ -25,7 +25,7 @@ from dlcourse.grading.submissions import Submission, read
 from dlcourse.workspace import UserError
 
 TRIES = 3  # for a task whose process, machine or sandbox failed
-AT_ONCE = 64  # tasks under way; more would only lie in memory
+AT_ONCE, BYTES_AT_ONCE = 64, 64 << 20  # tasks under way, and what their files weigh together
 
 
 @dataclass
@@ -148,7 +148,7 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
     again: list[tuple[Task, int]] = []
     try:
         while True:
-            while len(under_way) < AT_ONCE and (job := again.pop() if again else first(tasks)):
+            while has_room(under_way) and (job := again.pop() if again else first(tasks)):
                 under_way[pool.submit(grade, job[0])] = job
             if not under_way:
                 break
@@ -170,6 +170,11 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
                 pool = executor()
     finally:
         executors.end(pool)
+
+
+def has_room(under_way: dict[Future[list[Result]], tuple[Task, int]]) -> bool:
+    weight = sum(len(content) for task, _ in under_way.values() for _, content in task.files)
+    return len(under_way) < AT_ONCE and weight < BYTES_AT_ONCE
 
 
 def first(tasks: Iterator[Task]) -> tuple[Task, int] | None:

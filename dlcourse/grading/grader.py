@@ -111,7 +111,11 @@ def shared_out(task: Task) -> list[tuple[bytes, list[str], str]]:
 def names_in(content: bytes, names: Sequence[str]) -> list[str]:
     """The functions that a notebook seems to define, from a look at its text: the worker will know better."""
     text = content.decode("utf-8", "ignore")
-    return [name for name in names if name in text and re.search(rf"def +{name}\b|\b{name} *(?::[^=\n]*)?=", text)]
+    return [
+        name
+        for name in names
+        if name in text and re.search(rf"def {{1,9}}{name}\b|\b{name} {{0,9}}(?::[^=\n]{{0,99}})?=", text)
+    ]
 
 
 def grade_notebook(

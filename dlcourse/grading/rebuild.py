@@ -46,8 +46,11 @@ def source_of(cell: dict[str, Any]) -> str:
 
 
 def definition(name: str) -> re.Pattern[str]:
-    """Finds where a cell defines a function, without parsing what may not be Python at all."""
-    return re.compile(rf"^(?:async +)?(?:def +{name}\b|{name} *(?::[^=\n]*)?=(?!=))", re.MULTILINE)
+    """Finds where a cell defines a function, without parsing what may not be Python at all.
+
+    Every repetition has an end: a hostile text must not make it go through the same stretch again and again.
+    """
+    return re.compile(rf"^(?:async )?(?:def {{1,9}}{name}\b|{name} {{0,9}}(?::[^=\n]{{0,99}})?=(?!=))", re.MULTILINE)
 
 
 def definitions(sources: list[str], names: Iterable[str]) -> dict[str, list[int]]:

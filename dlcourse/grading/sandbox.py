@@ -48,7 +48,8 @@ class Limits:
     total: float = 90.0  # for one notebook, everything together
     memory: int = 1 << 30
     disk: int = 16 << 20
-    answer: int = 1 << 24  # bytes of one answer
+    answer: int = 1 << 22  # bytes of one answer
+    answers: int = 1 << 24  # of all that one worker sends
     grace: float = 1.0
 
     def resources(self) -> dict[str, int]:
@@ -77,7 +78,7 @@ class Sandbox:
             passed = [descriptor] if self.safe and descriptor is not None else []
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-                env=ENVIRONMENT, cwd="/", pass_fds=passed, start_new_session=True,
+                env={} if self.safe else ENVIRONMENT, cwd="/", pass_fds=passed, start_new_session=True,
             )  # fmt: skip
         try:
             yield process
@@ -93,12 +94,8 @@ class Sandbox:
         if not self.safe:
             path = [str(PACKAGE.parent), str(Path(np.__path__[0]).parent)]
             return [python_binary(), *options, str(PACKAGE / "grading/worker.py"), self.settings(path, library)]
-        worker = [
-            shown_places()[python_binary()],
-            *options,
-            f"{OURS}/grading/worker.py",
-            self.settings([INSIDE], library),
-        ]
+        python = shown_places()[python_binary()]
+        worker = [python, *options, f"{OURS}/grading/worker.py", self.settings([INSIDE], library)]
         filters = [] if filter_descriptor is None else ["--seccomp", str(filter_descriptor)]
         return [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
 

@@ -185,8 +185,11 @@ class Shelf:
             self.add_zip(name, read_file(path, TOGETHER))
 
     def add_zip(self, name: str, content: bytes) -> None:
-        if len(content) > TOGETHER:
-            raise Refused(f"{readable(name)} is larger than {TOGETHER >> 20} MB.")
+        self.total += len(content)
+        if self.total > TOGETHER:
+            raise Refused(f"Together the files are larger than {TOGETHER >> 20} MB.")
+        if content.count(b"PK\x01\x02") > ENTRIES:  # before it is opened: each entry of its list would take memory
+            raise Refused(f"There are more than {ENTRIES} files in it.")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             self.add_entries(archive, archive.infolist(), nested=True)
 
@@ -211,6 +214,8 @@ def checked(entry: zipfile.ZipInfo) -> str:
         raise Refused(f"{readable(name)} is a link, not a file.")
     if entry.flag_bits & 1:
         raise Refused(f"{readable(name)} is encrypted.")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may ask for any memory
+        raise Refused(f"{readable(name)} is packed in an unusual way.")
     return name
 
 

@@ -37,7 +37,7 @@ if SETTINGS:
 from dlcourse.checks import runner  # noqa: E402
 from dlcourse.grading import absent, frames, rebuild  # noqa: E402
 
-LARGEST = SETTINGS.get("largest", 1 << 24)  # bytes of an answer that the grader still takes
+LARGEST = SETTINGS.get("largest", 1 << 22)  # bytes of an answer that the grader still takes
 
 
 class Worker:

@@ -35,6 +35,7 @@ class Process:
 
     def __init__(self, sandbox: Sandbox, library: bool = False):
         self.sandbox, self.library, self.closing = sandbox, library, ExitStack()
+        self.received = 0
 
     def __enter__(self) -> "Process":
         process = self.closing.enter_context(self.sandbox.start(self.library))
@@ -65,7 +66,9 @@ class Process:
 
     def receive(self, until: float) -> dict[str, Any]:
         header, data = frames.LENGTHS.unpack(self.read(frames.LENGTHS.size, until))
-        if header > HEADER or data > self.sandbox.limits.answer:
+        self.received += header + data
+        limits = self.sandbox.limits
+        if header > HEADER or data > limits.answer or self.received > limits.answers:
             raise Died("flood")
         try:
             reply = frames.unpack(self.read(header, until), self.read(data, until))

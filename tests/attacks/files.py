@@ -6,6 +6,7 @@ Nothing here may earn a point; every one comes without a solution that could.
 import io
 import json
 import os
+import struct
 import warnings
 import zipfile
 
@@ -20,13 +21,13 @@ def book(*cells, **more):
     return json.dumps({"cells": list(cells), "metadata": {}, "nbformat": 4, "nbformat_minor": 5, **more}).encode()
 
 
-def zipped(*entries, **change):
+def zipped(*entries, method=zipfile.ZIP_DEFLATED, **change):
     """A zip of (name, content) pairs; change: attributes of every entry."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries:
             info = zipfile.ZipInfo(name)
-            info.compress_type = zipfile.ZIP_DEFLATED
+            info.compress_type = method
             for key, value in change.items():
                 setattr(info, key, value)
             with warnings.catch_warnings():
@@ -104,6 +105,16 @@ def damaged(path):
     (path / "work.zip").write_bytes(content)
 
 
+def many_entries(path):
+    """The list of contents is long, though there is next to nothing in it."""
+    one = zipped(("x", b""))
+    at = one.index(b"PK\x01\x02")
+    listed, end = one[at : one.index(b"PK\x05\x06")], one[one.index(b"PK\x05\x06") :]
+    path.mkdir()
+    size = struct.pack("<HHII", 60_000, 60_000, len(listed) * 60_000, at)
+    (path / "work.zip").write_bytes(one[:at] + listed * 60_000 + end[:8] + size + end[20:])
+
+
 BOMB = zipped(("momentum.ipynb", bytes(1 << 26)))
 LINK = 0o120777 << 16
 
@@ -150,6 +161,11 @@ FILES = {
     "zip bomb": (own_zip(("momentum.ipynb", bytes(1 << 28))), "larger than 10 MB"),
     "zip bomb of many": (own_zip(*((f"{n}.ipynb", bytes(9 << 20)) for n in range(6))), "larger than 40 MB"),
     "zip in a zip in a zip": (own_zip(("a.zip", zipped(("b.zip", BOMB)))), "There is no notebook"),
+    "zip with a list of sixty thousand files": (many_entries, "more than 2000 files"),
+    "zip that asks for four gigabytes to unpack": (own_zip(("momentum.ipynb", book()), method=14), "unusual way"),
+    "text that makes a search go round in circles": (
+        notebook(b'{"x": "' + b"momentum_step:" * 500_000 + b'", "cells": []}'), "There is no function"
+    ),
     "zip that climbs": (own_zip(("../../honest 1/momentum.ipynb", book(cell()))), "leads elsewhere"),
     "zip with an absolute path": (own_zip(("/tmp/dlcourse_pwned.ipynb", book(cell()))), "leads elsewhere"),
     "zip with a drive": (own_zip(("C:\\Users\\x.ipynb", book(cell()))), "leads elsewhere"),
