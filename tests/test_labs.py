@@ -21,6 +21,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 import dlcourse.labs
+from dlcourse import datasets
 from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, ahead, jobs, start
 from dlcourse.labs import lab as engine
 from dlcourse.labs.controls import control
@@ -699,6 +700,15 @@ def test_code_escapes_what_html_would_take_for_tags():
     lab.show()
     lab.code_button.value = True
     assert "slope &gt; 1" in lab.code_area.value
+
+
+def test_a_network_whose_units_are_all_silent_is_told_from_one_that_has_hardly_begun():
+    lab = start.digits()
+    for given, silent in (({"width": 2}, True), ({"learning_rate": 0.001, "momentum": 0.0}, False)):
+        *_, state = lab.states(lab.settings(**given))
+        assert ("all its hidden units are silent" in lab.describe(state, given)) is silent
+        dense, relu = state[0].layers[:2]
+        assert relu.forward(dense.forward(datasets.digits()[1].x)).any() == (not silent)
 
 
 def test_code_reproduces_the_numbers_in_a_new_process():

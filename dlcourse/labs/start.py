@@ -58,6 +58,8 @@ def describe_digits(state: Any, settings: dict[str, Any]) -> str:
     verdict = f"the loss fell from {losses[0]:.2f} to {end:.3f} nats"
     if end >= 2.2:  # nobody who guesses among ten is less surprised than ln 10 = 2.30
         verdict = "it has hardly begun to learn" if end < losses[0] else "it has learned nothing"
+        if dl.activation_statistics(network, test.x)[1].zeros == 1:  # behind its ReLU
+            verdict = "all its hidden units are silent on every one of them, and a silent unit gets no gradient"
     return f"After {len(losses)} steps the network reads {right:.1%} of {len(test)} new digits: {verdict}."
 
 
