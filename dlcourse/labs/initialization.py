@@ -134,7 +134,7 @@ def describe_weights(state: Any, settings: dict[str, Any]) -> str:
     kinds = "16 hidden units, all different" if units == 16 else f"16 hidden units, of {units} kind{'s' * (units > 1)}"
     moved = float(np.linalg.norm(net.layers[0].W - before))
     length = float(np.linalg.norm(before))
-    change = "They never moved" if moved < 1e-6 else "They came out of nothing" if not length else ""
+    change = "They never moved" if moved <= 1e-5 * length else "They came out of nothing" if not length else ""
     change = change or f"Training moved the weights by {moved / length:.2g} times their length"
     right = share_right(net, dl.datasets.digits()[1])
     return f"{settings['start']}: {kinds}. {change}. {right:.1%} of the new digits are read."

@@ -94,7 +94,8 @@ def draw_ten(figure: Any, state: Any) -> None:
         name_axes(picture, "layer", "activation", "What the units say; dark is often")
         picture.set(xlim=extent[:2], ylim=extent[2:], xticks=range(1, LAYERS + 1))
         name_axes(sizes, "layer", "size", "Size of the signals; dotted: theory", log=True)
-        sizes.set(xlim=(0, 14.2), ylim=(LOW, HIGH), xticks=range(0, LAYERS + 1, 2))
+        sizes.set(xlim=(0, 14.2), ylim=(LOW / 10, HIGH), xticks=range(0, LAYERS + 1, 2))
+        sizes.set_yticks(10.0 ** np.arange(-10, 5, 2))
         sizes.axhspan(0.4, 2.5, color="#DDDDDD", linewidth=0)
         art.sizes = [curve(sizes, name) for name in ("activations", "gradients")]
         with styled():
