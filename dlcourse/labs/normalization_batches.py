@@ -81,7 +81,7 @@ def describe_modes(state: Any, settings: dict[str, Any]) -> str:
     text = f"After {len(seen)} steps training sees {end:.2f} nats"
     if new:
         text += f", prediction {new[-1]:.2f} ({right:.0%} of the new digits read)"
-    return f"{text}. One unit's mean swings by ±{batch:.2f} from batch to batch, its running mean by ±{running:.2f}."
+    return f"{text}. One unit's mean swings by ±{batch:.2g} from batch to batch, its running mean by ±{running:.2g}."
 
 
 def train_predict() -> Lab:

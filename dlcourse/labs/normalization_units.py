@@ -64,8 +64,9 @@ def draw_unit(figure: Any, state: Any) -> None:
         width = EDGES[1] - EDGES[0]
         with styled():
             after.plot(EDGES, width * np.exp(-(EDGES**2) / 2) / math.sqrt(2 * math.pi), "k--", linewidth=1.3)
+            ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
             art.means = [
-                ax.text(0.97, 0.93, "", transform=ax.transAxes, ha="right", va="top", fontsize=12)
+                ax.text(0.97, 0.93, "", transform=ax.transAxes, ha="right", va="top", fontsize=12, bbox=ground)
                 for ax in (before, after)
             ]
             line.plot([-4, 4], [-4, 4], color="#999999", linewidth=1.2, linestyle=":")
