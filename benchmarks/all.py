@@ -22,7 +22,7 @@ PIECES = {
     "surfaces": [["surfaces.py"]],
     "replot": [["replot.py"]],
     "checks": [["checks.py"]],
-    "grading": [["grading.py", "speed"], ["grading.py", "flood"]],
+    "grading": [["grading.py", "speed"], ["grading.py", "flood"], ["grading.py", "class"]],
     "browser": [["browser.py", "--rounds", "2"]],
     "digits_cnn": [["digits_cnn.py"]],
     "mnist1d": [["mnist1d.py"]],
