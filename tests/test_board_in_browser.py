@@ -14,7 +14,7 @@ from browser import Reader, course, needs_browser, wait_for
 from playwright.sync_api import Browser
 
 pytestmark = needs_browser
-CELL = "from dlcourse.labs import capstone\n\ncapstone.one_network().show()"
+CELL = "from dlcourse.labs.capstone import whole\n\nwhole.one_network().show()"
 
 
 @pytest.fixture(scope="module")

@@ -756,7 +756,7 @@ def test_code_takes_along_what_a_factory_has_set():
 
 def chapter_labs():
     """Every function of dlcourse.labs that makes a lab without being told anything."""
-    for module in pkgutil.iter_modules(dlcourse.labs.__path__, "dlcourse.labs."):
+    for module in pkgutil.walk_packages(dlcourse.labs.__path__, "dlcourse.labs."):
         for name, make in vars(importlib.import_module(module.name)).items():
             own = inspect.isfunction(make) and make.__module__ == module.name
             if own and make.__annotations__.get("return") is Lab and not inspect.signature(make).parameters:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import dlcourse as dl
-from dlcourse.labs import capstone, choosing, clinic, leaderboard, lines, three_ways
+from dlcourse.labs.capstone import choosing, clinic, leaderboard, lines, three_ways, whole
+from dlcourse.labs.capstone.leaderboard import Leaderboard
 from dlcourse.labs.controls import Choice, Slider
-from dlcourse.labs.leaderboard import Leaderboard
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def no_traces(tmp_path, monkeypatch):
 
 
 LABS = {
-    "one_network": capstone.one_network,
+    "one_network": whole.one_network,
     "choosing": choosing.choosing,
     "three_ways": three_ways.three_ways,
     "clinic": clinic.clinic,
@@ -114,20 +114,20 @@ def test_the_full_table_is_what_the_benchmark_wrote():
 
 
 def test_the_baseline_is_where_the_lab_starts():
-    assert capstone.one_network().settings() == capstone.BASELINE
-    assert 20 < capstone.baseline() < 31
+    assert whole.one_network().settings() == whole.BASELINE
+    assert 20 < whole.baseline() < 31
 
 
 def test_a_few_changes_beat_the_baseline_by_far():
     better = {"structure": lines.CNN, "optimizer": "Adam", "normalization": "batch norm", "learning_rate": 0.0316}
-    assert capstone.validation_of(capstone.last(**{**capstone.BASELINE, **better})) > capstone.baseline() + 35
+    assert whole.validation_of(whole.last(**{**whole.BASELINE, **better})) > whole.baseline() + 35
 
 
 def test_the_envelope_holds_the_test_part_of_the_very_run():
-    curves, _ = capstone.last(**capstone.BASELINE)
+    curves, _ = whole.last(**whole.BASELINE)
     _, test = dl.datasets.mnist1d()
     right = (curves.network.predict(test.x[..., None]).argmax(axis=-1) == test.y).mean()
-    assert capstone.test_of(**capstone.BASELINE) == pytest.approx(100 * right)
+    assert whole.test_of(**whole.BASELINE) == pytest.approx(100 * right)
 
 
 # Choosing, the three ways, the clinic
@@ -210,7 +210,7 @@ def test_the_envelope_opens_once():
 def test_what_cannot_be_examined_leaves_the_envelope_shut():
     board = Leaderboard()
     board.add({"color": "blue"}, 60.0)
-    assert board.open(capstone.test_of).startswith("These settings cannot be examined:")
+    assert board.open(whole.test_of).startswith("These settings cannot be examined:")
     assert Leaderboard().envelope is None
 
 
@@ -263,11 +263,11 @@ def test_the_table_is_a_table_and_nothing_in_it_is_run():
 
 
 def test_the_buttons_of_the_lab():
-    lab = capstone.one_network()
+    lab = whole.one_network()
     lab.show()
     assert "No runs yet" in lab.table.value
     lab.keep_button.click()
-    assert "place 1 of 1" in lab.said.value and f"{capstone.baseline():.1f}" in lab.table.value
+    assert "place 1 of 1" in lab.said.value and f"{whole.baseline():.1f}" in lab.table.value
     lab.widgets["structure"].value = lines.LOGISTIC
     lab.keep_button.click()
     assert "of 2" in lab.said.value
@@ -276,6 +276,6 @@ def test_the_buttons_of_the_lab():
     lab.keep_button.click()  # not so sure after all
     lab.open_button.click()
     lab.open_button.click()
-    test = capstone.test_of(**lab.board.runs[0]["settings"])
+    test = whole.test_of(**lab.board.runs[0]["settings"])
     assert f"reads {test:.1f}% of the test part" in lab.said.value and lab.open_button.disabled
     assert json.loads((lab.board.path).read_bytes())["envelope"]["test"] == pytest.approx(test, abs=0.01)

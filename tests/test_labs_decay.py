@@ -9,14 +9,14 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import theory
-from dlcourse.labs import cycles, decay, schedules, weight_decay
 from dlcourse.labs.controls import Choice, Slider
+from dlcourse.labs.decay import cycles, schedules, walkers, weight_decay
 from dlcourse.settings import SettingError
 
 LABS = {
-    "rattle": decay.rattle,
-    "law": decay.law,
-    "robbins_monro": decay.robbins_monro,
+    "rattle": walkers.rattle,
+    "law": walkers.law,
+    "robbins_monro": walkers.robbins_monro,
     "falling": schedules.falling,
     "landing": schedules.landing,
     "restarts": cycles.restarts,
@@ -86,9 +86,9 @@ def test_mean_squares_settle_at_the_rattle_and_start_where_told():
 
 
 def test_mean_squares_are_what_walkers_do():
-    rates = decay.power_law(1.0, 0.7, 50)
+    rates = walkers.power_law(1.0, 0.7, 50)
     exact = theory.mean_squares(rates, 1.0, 1.0, start=9.0)
-    seen = decay.crowd(rates, 0.0, 3.0, seed=0, walkers=40_000)
+    seen = walkers.crowd(rates, 0.0, 3.0, seed=0, walkers=40_000)
     np.testing.assert_allclose(seen, exact, rtol=0.05)
 
 

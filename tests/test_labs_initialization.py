@@ -9,14 +9,14 @@ from scipy import integrate, special
 
 import dlcourse as dl
 from dlcourse import variance
-from dlcourse.labs import initialization, rotations, signals
 from dlcourse.labs.controls import Choice
+from dlcourse.labs.initialization import rotations, signals, starts
 from dlcourse.settings import SettingError
 
 LABS = {
-    "weights": initialization.weights,
-    "twins": initialization.twins,
-    "starts": initialization.starts,
+    "weights": starts.weights,
+    "twins": starts.twins,
+    "starts": starts.starts,
     "through_ten_layers": signals.through_ten_layers,
     "fans": signals.fans,
     "unit_ball": signals.unit_ball,
@@ -53,7 +53,7 @@ def test_findings_are_sentences_at_every_corner(name):
 
 
 def test_a_constant_start_has_one_kind_of_unit_and_a_random_one_sixteen():
-    lab = initialization.weights()
+    lab = starts.weights()
     for start, words in (("zeros", "of 1 kind"), ("constant", "of 1 kind"), ("Xavier", "all different")):
         assert f"{start}: 16 hidden units, {words}." in finding(lab, start=start, scale=1.0)
     assert "They never moved" in finding(lab, start="zeros", activation="ReLU")
@@ -61,26 +61,26 @@ def test_a_constant_start_has_one_kind_of_unit_and_a_random_one_sixteen():
 
 
 def test_twins_part_only_with_noise():
-    lab = initialization.twins()
+    lab = starts.twins()
     assert "twins" in finding(lab, noise=0.0) and "no two are alike" in finding(lab, noise=1.0)
     assert "never left" in finding(lab, value=0.0, activation="ReLU")
 
 
 def test_a_race_ends_as_its_runs_would_alone():
-    together, _, _ = initialization.train(["Xavier", "zeros", "LSUV"], "tanh", [16], (3,), epochs=1)
-    alone, loss, right = initialization.train(["LSUV"], "tanh", [16], (3,), epochs=1)
+    together, _, _ = starts.train(["Xavier", "zeros", "LSUV"], "tanh", [16], (3,), epochs=1)
+    alone, loss, right = starts.train(["LSUV"], "tanh", [16], (3,), epochs=1)
     assert (together.parameters.theta[2] == alone.parameters.theta[0]).all()
     assert loss.shape == (1, 1, 1) and right.shape == (1, 1)
 
 
 @pytest.mark.parametrize("columns, kinds", [([[1, 1, 1]], 1), ([[1, 2, 1]], 2), ([[0, 0]], 1), ([[1, 1.0001, 1.1]], 2)])
 def test_different(columns, kinds):
-    assert initialization.different(np.array(columns, float)) == kinds
+    assert starts.different(np.array(columns, float)) == kinds
 
 
 def test_pictures_of_weights_are_in_reading_order():
     W = np.arange(64 * 16, dtype=float).reshape(64, 16)  # unit k, pixel p: 16 p + k
-    picture = initialization.mosaic(W)
+    picture = starts.mosaic(W)
     assert picture.shape == (35, 35)
     assert picture[0, 1] == 16 and picture[1, 0] == 16 * 8  # the first unit, to the right and down
     assert picture[0, 9] == 1 and picture[9, 0] == 4 and np.isnan(picture[8]).all()

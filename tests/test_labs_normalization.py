@@ -9,28 +9,22 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import theory
-from dlcourse.labs import (
-    normalization,
-    normalization_batches,
-    normalization_inside,
-    normalization_kinds,
-    normalization_units,
-)
 from dlcourse.labs.controls import Choice
+from dlcourse.labs.normalization import batches, inside, kinds, networks, units
 
 LABS = [
-    normalization.twins,
-    normalization.ten_decades,
-    normalization_kinds.placement,
-    normalization_kinds.relatives,
-    normalization_units.one_unit,
-    normalization_units.on_rays,
-    normalization_inside.through_layers,
-    normalization_inside.gradient_flow,
-    normalization_batches.train_predict,
-    normalization_batches.shift,
+    networks.twins,
+    networks.ten_decades,
+    kinds.placement,
+    kinds.relatives,
+    units.one_unit,
+    units.on_rays,
+    inside.through_layers,
+    inside.gradient_flow,
+    batches.train_predict,
+    batches.shift,
 ]
-HEAVY = {normalization.ten_decades, normalization_kinds.placement, normalization_kinds.relatives}
+HEAVY = {networks.ten_decades, kinds.placement, kinds.relatives}
 
 
 def corners(lab):
@@ -59,38 +53,38 @@ def test_findings_at_the_corners(make):
 
 def test_lanes_of_a_net_are_single_nets():
     scales = np.array([0.1, 1.0, 3.0])
-    for kind in normalization.NAMES:
-        many = normalization.build(kind, depth=2, scale=scales, lanes=3)
+    for kind in networks.NAMES:
+        many = networks.build(kind, depth=2, scale=scales, lanes=3)
         for lane, scale in enumerate(scales):
-            one = normalization.build(kind, depth=2, scale=np.float32(scale))
+            one = networks.build(kind, depth=2, scale=np.float32(scale))
             np.testing.assert_array_equal(many.parameters.theta[lane], one.parameters.theta)
 
 
 def test_scale_multiplies_what_the_hidden_layers_compute_with():
     x = dl.datasets.digits()[0].x[:8]
     for kind in ("without", "weight"):
-        base, loud = (normalization.build(kind, depth=1, scale=scale) for scale in (1.0, 4.0))
+        base, loud = (networks.build(kind, depth=1, scale=scale) for scale in (1.0, 4.0))
         np.testing.assert_allclose(4 * base.predict(x), loud.predict(x), rtol=1e-5, atol=1e-6)
 
 
 def test_the_loss_on_rays_is_the_librarys():
     """Loss and gradient of the unit, by a network with the library's layers, in double precision."""
-    x, labels = normalization_units.cloud()
+    x, labels = units.cloud()
     w = np.array([0.3, -0.8])
     norm = dl.BatchNorm(eps=1e-300)
     net = dl.Network([dl.Dense(1), norm], input_shape=(2,), dtype="float64")
     net.layers[0].W[...], norm.gamma[...] = w[:, None], 2.0
     margin = labels[:, None] * net.forward(x, training=True)
     net.backward(-labels[:, None] / (1 + np.exp(margin)) / len(x))
-    loss, gradient = normalization_units.unit_loss(w, x, labels)
+    loss, gradient = units.unit_loss(w, x, labels)
     assert loss == pytest.approx(np.log1p(np.exp(-margin)).mean())
     np.testing.assert_allclose(gradient, net.layers[0].dW[:, 0], rtol=1e-10)
-    assert normalization_units.Rays().f(w[0], w[1]) == pytest.approx(loss)
-    assert abs(gradient @ w) < 1e-15 and loss == pytest.approx(normalization_units.unit_loss(9 * w, x, labels)[0])
+    assert units.Rays().f(w[0], w[1]) == pytest.approx(loss)
+    assert abs(gradient @ w) < 1e-15 and loss == pytest.approx(units.unit_loss(9 * w, x, labels)[0])
 
 
 def test_a_step_on_rays_obeys_pythagoras():
-    _, _, points = normalization_units.spiral(1.0, 1.0, 0.0, 8, seed=0)
+    _, _, points = units.spiral(1.0, 1.0, 0.0, 8, seed=0)
     steps = np.diff(points, axis=0)
     np.testing.assert_allclose((points[1:] ** 2).sum(1), (points[:-1] ** 2).sum(1) + (steps**2).sum(1))
 
@@ -122,7 +116,7 @@ def test_resting_turn_refuses_bad_numbers(bad):
 
 
 def test_jolts_leave_prediction_alone_and_pass_the_gradient():
-    jolt = normalization_batches.Jolt(1.0, watch=True)
+    jolt = batches.Jolt(1.0, watch=True)
     net = dl.Network([dl.Dense(6), jolt], input_shape=(3,), dtype="float64")
     x = np.random.default_rng(0).normal(size=(5, 3))
     plain = net.predict(x)
@@ -134,11 +128,11 @@ def test_jolts_leave_prediction_alone_and_pass_the_gradient():
 
 
 def test_smooth_is_a_running_mean():
-    np.testing.assert_allclose(normalization_batches.smooth([1.0, 3.0, 8.0], width=2), [1.0, 2.0, 5.5])
+    np.testing.assert_allclose(batches.smooth([1.0, 3.0, 8.0], width=2), [1.0, 2.0, 5.5])
 
 
 def test_a_batch_mean_is_what_the_running_mean_was_moved_by():
-    *_, (_, _, _, means) = normalization_batches.two_modes(64, 0.5, 1e-3, seed=0)
+    *_, (_, _, _, means) = batches.two_modes(64, 0.5, 1e-3, seed=0)
     batch, running = np.array(means).T
     np.testing.assert_allclose(np.diff(running), 0.5 * (batch[1:] - running[:-1]), atol=1e-6)
     assert np.std(batch) > 1.5 * np.std(running[10:])

@@ -8,7 +8,8 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import surfaces
-from dlcourse.labs import Choice, adaptive, natural, race, second_order, tuning
+from dlcourse.labs import Choice
+from dlcourse.labs.momentum import adaptive, natural, race, second_order, tuning
 from dlcourse.plots import Board, new_figure, panels
 from dlcourse.settings import SettingError
 

@@ -8,12 +8,12 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import shrinkage
-from dlcourse.labs import brakes, committee, noise, overfitting, regularization, scarce
 from dlcourse.labs.controls import Choice
+from dlcourse.labs.regularization import brakes, committee, noise, overfitting, penalties, scarce
 
 LABS = [
-    overfitting.moons, overfitting.digits, overfitting.random_labels, overfitting.stopping, regularization.weights,
-    regularization.lengths, regularization.deblur, noise.dropout, noise.pictures, committee.committee,
+    overfitting.moons, overfitting.digits, overfitting.random_labels, overfitting.stopping, penalties.weights,
+    penalties.lengths, penalties.deblur, noise.dropout, noise.pictures, committee.committee,
     brakes.smoothing, brakes.clipping,
 ]  # fmt: skip
 
@@ -96,23 +96,23 @@ def test_the_soft_threshold_is_a_proximal_step():
     network = dl.Network([dl.Dense(3)], (4,), dtype="float64")
     before = network.layers[0].W.copy()
     network.layers[0].b[...] = 0.01
-    regularization.SoftThreshold(0.2).project(network.parameters)
+    penalties.SoftThreshold(0.2).project(network.parameters)
     assert (shrinkage.soft_threshold(before, 0.2) == network.layers[0].W).all()
     assert (network.layers[0].W == 0).any() and (network.layers[0].b == 0.01).all()
 
 
 def test_a_proximal_l1_has_zeros_where_gradient_steps_have_none():
-    plain, proximal = (regularization.learn_weights(p, 0.01, seed=0)[0] for p in ("L1", "L1, proximal"))
+    plain, proximal = (penalties.learn_weights(p, 0.01, seed=0)[0] for p in ("L1", "L1, proximal"))
     assert not (plain == 0).any() and (proximal == 0).mean() > 0.3
 
 
 def test_an_elastic_net_halves_its_strength():
-    (net,) = regularization.penalized("elastic net", 0.02, 0.5)["regularizers"]
+    (net,) = penalties.penalized("elastic net", 0.02, 0.5)["regularizers"]
     assert repr(net) == repr(dl.ElasticNet(0.01, 0.01))
 
 
 def test_blurring_keeps_the_ink_of_an_even_page():
-    matrix = regularization.blur()
+    matrix = penalties.blur()
     assert matrix.shape == (64, 64) and matrix @ np.ones(64) == pytest.approx(np.ones(64))
 
 

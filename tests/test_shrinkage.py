@@ -96,9 +96,9 @@ def test_bad_settings_are_refused(call, words):
 
 
 def test_a_dropout_layer_costs_what_the_formula_says(line):
-    from dlcourse.labs import regularization
+    from dlcourse.labs.regularization import penalties
 
     x, y = line
     w = np.linspace(-1, 1, 6)
-    thrown = regularization.noisy_dropout(x, y, w, 0.3, throws=4000) - ((x @ w - y) ** 2).mean()
+    thrown = penalties.noisy_dropout(x, y, w, 0.3, throws=4000) - ((x @ w - y) ** 2).mean()
     assert thrown == pytest.approx(dl.shrinkage.dropout_penalty(x, w, 0.3), rel=0.03)

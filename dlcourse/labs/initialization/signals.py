@@ -8,7 +8,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse import variance
 from dlcourse.labs.controls import Choice, Seed, Slider
-from dlcourse.labs.initialization import STARTS
+from dlcourse.labs.initialization.starts import STARTS
 from dlcourse.labs.lab import Lab
 from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled

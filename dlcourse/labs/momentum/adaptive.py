@@ -9,8 +9,8 @@ import dlcourse as dl
 from dlcourse.backend import Array
 from dlcourse.labs.controls import Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE, nameless, show_curve
-from dlcourse.labs.race import RULES, STEPS, arrival, best_runs
+from dlcourse.labs.momentum.balls import RATE, nameless, show_curve
+from dlcourse.labs.momentum.race import RULES, STEPS, arrival, best_runs
 from dlcourse.plots import Board, curve, event, name_axes, panels, path, spread_labels
 from dlcourse.plots.style import styled
 from dlcourse.surfaces import Surface

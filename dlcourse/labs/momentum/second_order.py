@@ -12,8 +12,8 @@ import dlcourse as dl
 from dlcourse import surfaces
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE, nameless
-from dlcourse.labs.race import COURSES, RULES, WINDOW
+from dlcourse.labs.momentum.balls import RATE, nameless
+from dlcourse.labs.momentum.race import COURSES, RULES, WINDOW
 from dlcourse.plots import Board, curve, name_axes, panels, path, pixels
 from dlcourse.surfaces import Saddle, Surface
 

@@ -8,9 +8,9 @@ import dlcourse as dl
 from dlcourse import shrinkage
 from dlcourse.backend import Array
 from dlcourse.constraints import Constraint
-from dlcourse.labs import scarce
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.regularization import scarce
 from dlcourse.parameters import Parameters
 from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled

@@ -7,9 +7,9 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse.datasets import Dataset
-from dlcourse.labs import scarce
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, look, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled
 

@@ -7,9 +7,9 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.minibatches import read
-from dlcourse.labs.momentum import RATE
-from dlcourse.labs.normalization import ACTIVATIONS, METHODS, NAMES, SCALE, build, trace
+from dlcourse.labs.momentum.balls import RATE
+from dlcourse.labs.momentum.minibatches import read
+from dlcourse.labs.normalization.networks import ACTIVATIONS, METHODS, NAMES, SCALE, build, trace
 from dlcourse.plots import look, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
 

@@ -6,9 +6,9 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
+from dlcourse.labs.decay.schedules import STEPS, Runs, constant, outcome, set_scene, show, train
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE
-from dlcourse.labs.schedules import STEPS, Runs, constant, outcome, set_scene, show, train
+from dlcourse.labs.momentum.balls import RATE
 from dlcourse.plots import curve, event, name_axes, panels
 
 # Restarts

@@ -9,7 +9,7 @@ import dlcourse as dl
 from dlcourse import surfaces
 from dlcourse.labs.controls import Choice, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import nameless, show_curve
+from dlcourse.labs.momentum.balls import nameless, show_curve
 from dlcourse.plots import Board, contours, curve, name_axes, panels, path
 from dlcourse.surfaces import Surface
 

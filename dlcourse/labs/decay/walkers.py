@@ -9,8 +9,8 @@ import dlcourse as dl
 from dlcourse import theory
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.minibatches import POINTS, SURFACE, line_data
-from dlcourse.labs.momentum import MOMENTUM, RATE, nameless
+from dlcourse.labs.momentum.balls import MOMENTUM, RATE, nameless
+from dlcourse.labs.momentum.minibatches import POINTS, SURFACE, line_data
 from dlcourse.plots import contours, curve, event, name_axes, panels, path, spread_labels
 
 # A constant rate rattles, a falling one settles

@@ -9,7 +9,7 @@ import dlcourse as dl
 from dlcourse import theory
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.normalization import ACTIVATIONS, METHODS, SCALE, TWINS, build, trace
+from dlcourse.labs.normalization.networks import ACTIVATIONS, METHODS, SCALE, TWINS, build, trace
 from dlcourse.plots import look, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
 

@@ -9,7 +9,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.race import BEST, RULES, SAME
+from dlcourse.labs.momentum.race import BEST, RULES, SAME
 from dlcourse.plots import Board, curve, event, name_axes, panels
 
 DECADES = np.arange(-16, 7) / 4

@@ -8,10 +8,10 @@ import dlcourse as dl
 from dlcourse.backend import norm
 from dlcourse.datasets import Dataset
 from dlcourse.ensembles import softmax
-from dlcourse.labs import scarce
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE
+from dlcourse.labs.momentum.balls import RATE
+from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
 

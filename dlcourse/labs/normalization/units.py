@@ -9,8 +9,8 @@ import dlcourse as dl
 from dlcourse import theory
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE, nameless
-from dlcourse.labs.normalization import build
+from dlcourse.labs.momentum.balls import RATE, nameless
+from dlcourse.labs.normalization.networks import build
 from dlcourse.plots import contours, curve, fill_histogram, histogram, look, name_axes, panels, path
 from dlcourse.plots.style import styled
 

@@ -8,7 +8,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import MOMENTUM, RATE, nameless
+from dlcourse.labs.momentum.balls import MOMENTUM, RATE, nameless
 from dlcourse.plots import contours, curve, name_axes, panels, path
 from dlcourse.plots.style import styled
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.labs import lines, scarce
+from dlcourse.labs.capstone import lines
 from dlcourse.labs.controls import Choice
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.regularization import scarce
 from dlcourse.plots import look, name_axes, on_white, panels
 from dlcourse.plots.style import styled
 

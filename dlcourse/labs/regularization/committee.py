@@ -7,9 +7,9 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.datasets import Dataset
 from dlcourse.ensembles import snapshot
-from dlcourse.labs import scarce
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
 SOURCES = ["different starts", "snapshots", "moments of one run"]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.labs import lines
+from dlcourse.labs.capstone import lines
+from dlcourse.labs.capstone.leaderboard import BoardLab, Leaderboard
 from dlcourse.labs.controls import Choice, Slider
-from dlcourse.labs.leaderboard import BoardLab, Leaderboard
-from dlcourse.labs.overfitting import Curves, draw_loss, draw_right, show
+from dlcourse.labs.regularization.overfitting import Curves, draw_loss, draw_right, show
 from dlcourse.plots import PALETTE, event, on_white, panels, spread_labels
 from dlcourse.plots.style import styled
 

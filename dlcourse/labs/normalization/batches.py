@@ -8,8 +8,8 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE
-from dlcourse.labs.normalization import ACTIVATIONS
+from dlcourse.labs.momentum.balls import RATE
+from dlcourse.labs.normalization.networks import ACTIVATIONS
 from dlcourse.layers.base import Layer
 from dlcourse.plots import curve, look, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled

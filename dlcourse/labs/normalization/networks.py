@@ -8,8 +8,8 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.minibatches import read
-from dlcourse.labs.momentum import RATE, nameless
+from dlcourse.labs.momentum.balls import RATE, nameless
+from dlcourse.labs.momentum.minibatches import read
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
 SCALE = "scale of the first weights"

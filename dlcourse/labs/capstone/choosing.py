@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.labs import lines
+from dlcourse.labs.capstone import lines
 from dlcourse.labs.controls import Choice, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.plots import curve, name_axes, panels, spread_labels

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.labs import lines, scarce
+from dlcourse.labs.capstone import lines
 from dlcourse.labs.controls import Choice, Seed
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.overfitting import Curves, draw_right, show
+from dlcourse.labs.regularization import scarce
+from dlcourse.labs.regularization.overfitting import Curves, draw_right, show
 from dlcourse.plots import PALETTE, curve, name_axes, on_white, panels, spread_labels
 
 STEPS, LOOKS = 400, 40

@@ -9,7 +9,7 @@ import dlcourse as dl
 from dlcourse import theory
 from dlcourse.labs.controls import Choice, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import MOMENTUM, show_curve
+from dlcourse.labs.momentum.balls import MOMENTUM, show_curve
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
 

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 import dlcourse as dl
-from dlcourse.labs import scarce
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.regularization import scarce
 from dlcourse.plots import PALETTE, curve, event, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled
 

@@ -8,7 +8,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.momentum import RATE
+from dlcourse.labs.momentum.balls import RATE
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
 STEPS = 720  # two epochs of 1437 digits in batches of 4

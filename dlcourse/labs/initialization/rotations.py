@@ -7,8 +7,8 @@ import numpy as np
 import dlcourse as dl
 from dlcourse import variance
 from dlcourse.labs.controls import Choice, Seed, Slider
+from dlcourse.labs.initialization.signals import DOTTED, LAYERS, number, size, standard_digits, tower
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.signals import DOTTED, LAYERS, number, size, standard_digits, tower
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
 

@@ -1,0 +1,1 @@
+"""The labs of 06_capstone."""

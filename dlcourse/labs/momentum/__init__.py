@@ -1,0 +1,1 @@
+"""The labs of 02_momentum."""

@@ -1,0 +1,1 @@
+"""The labs of 03_batch_normalization."""

@@ -1,0 +1,1 @@
+"""The labs of 04_regularization."""
