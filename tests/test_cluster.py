@@ -1,6 +1,5 @@
 """The same tasks on a Dask cluster: a real scheduler and two workers on loopback, one of which is killed on the way."""
 
-import functools
 import os
 import signal
 import subprocess
@@ -84,9 +83,8 @@ def test_a_sweep_takes_the_same_executor(cluster):
     executors.end(executor)
 
 
-def test_an_address_where_nobody_answers_is_said_to_be_one(monkeypatch):
-    from distributed import Client
-
-    monkeypatch.setattr("distributed.Client", functools.partial(Client, timeout=0.2))
+@pytest.mark.parametrize("address", ["somewhere", "tcp://127.0.0.1:1"])
+def test_an_address_where_nobody_answers_is_said_to_be_one(address, monkeypatch):
+    monkeypatch.setattr(executors, "PATIENCE", 0.2)
     with pytest.raises(UserError, match="--scheduler must be the address"):
-        executors.cluster("somewhere")
+        executors.cluster(address)

@@ -514,6 +514,24 @@ def test_an_exercise_may_have_the_library_but_never_the_answers():
     assert answer.kind == "error"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--jobs", "0"], "--jobs must be a whole number, 1 or more; got 0."),
+        (["--seconds", "-1"], "--seconds must be a number above 0"),
+        (["--scheduler", "nowhere"], "--scheduler must be the address of a Dask scheduler"),
+        (["--jobs", "2", "--scheduler", "tcp://x:1"], "not allowed with argument"),
+        (["--gradebook", "sqlite:////nowhere/at/all.db"], "--gradebook must be a database that opens"),
+    ],
+)
+def test_the_command_line_says_what_it_cannot_use(words, said, three, tmp_path):
+    command = [sys.executable, "-m", "dlcourse", "grade", str(three), "--out", str(tmp_path / "out"), *words]
+    done = subprocess.run([*command, "--unsafe-no-sandbox"], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @sandboxed
 def test_no_worker_is_left():
     assert workers() == []

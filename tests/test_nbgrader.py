@@ -41,6 +41,17 @@ def with_solution(release, source):
     return nbformat.writes(made)
 
 
+def damaged(source):
+    """The right solutions, in notebooks that stop stock nbgrader for the whole class, or cost their points there."""
+    made = json.loads(source)
+    stripped, doubled, old = (json.loads(source) for _ in range(3))
+    for cell in stripped["cells"]:
+        cell["metadata"] = {}
+    doubled["cells"] += made["cells"][-2:]
+    old["cells"][3]["metadata"]["nbgrader"] = {"grade_id": "momentum_step"}
+    return {"stripped": stripped, "doubled": doubled, "old": old}
+
+
 def scores(folder):
     nbgrader(folder, "export")
     with open(folder / "grades.csv", newline="") as file:
@@ -56,6 +67,7 @@ def course(tmp_path_factory):
     nbgrader(folder, "generate_assignment", "momentum")
     release = folder / "release/momentum/momentum.ipynb"
     handed_in = {"ana": MASTER.read_text(), "bob": release.read_text()}
+    handed_in |= {student: json.dumps(made) for student, made in damaged(MASTER.read_text()).items()}
     handed_in |= {f"eve{n}": with_solution(release, code_of(ATTACKS[name])) for n, name in enumerate(HOSTILE)}
     for student, text in handed_in.items():
         place = folder / f"submitted/{student}/momentum"
@@ -67,7 +79,8 @@ def course(tmp_path_factory):
 
 
 def test_nbgraders_round_trip_gives_each_what_they_deserve(course):
-    assert scores(course) == {"ana": 9, "bob": 0, **{f"eve{n}": 0 for n in range(len(HOSTILE))}}
+    whole = dict.fromkeys(("ana", "stripped", "doubled", "old"), 9)
+    assert scores(course) == {**whole, "bob": 0, **{f"eve{n}": 0 for n in range(len(HOSTILE))}}
 
 
 def test_its_feedback_says_what_our_check_says_and_nothing_that_was_expected(course):

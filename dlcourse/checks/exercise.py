@@ -44,6 +44,7 @@ class Exercise:
     tolerance: float = 1e-5
     points: int = 2
     variants: Sequence[Callable[..., Any]] = ()
+    library: bool = False  # may the answer use dlcourse itself when it is graded? checks/ stay out of its reach
 
     @property
     def signature(self) -> str:

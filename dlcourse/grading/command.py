@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def executor(args: argparse.Namespace) -> Callable[[], Executor]:
     if args.scheduler:
         return partial(executors.cluster, args.scheduler)
-    return partial(executors.processes, args.jobs and wanted(count, "--jobs", args.jobs))
+    return partial(executors.processes, None if args.jobs is None else wanted(count, "--jobs", args.jobs))
 
 
 def wanted(rule: Rule, name: str, value: Any) -> Any:

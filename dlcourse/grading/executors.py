@@ -10,6 +10,9 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dlcourse.workspace import UserError
 
 
+PATIENCE = 20  # seconds for a scheduler to answer
+
+
 def processes(jobs: int | None) -> Executor:
     """So many at a time; without a number, one for each core."""
     jobs = jobs or available_cores()
@@ -37,11 +40,13 @@ def cluster(address: str) -> Executor:
     except ImportError:
         message = "--scheduler must find Dask; got no package distributed. Install it: pip install 'dlcourse[cluster]'."
         raise UserError(message) from None
+    rule = f"--scheduler must be the address of a Dask scheduler that answers; got scheduler={address}"
+    if "://" not in address:
+        raise UserError(f"{rule}. It looks like tcp://10.0.0.5:8786.")
     try:
-        return Client(address, timeout=20, set_as_default=False).get_executor()
+        return Client(address, timeout=PATIENCE, set_as_default=False).get_executor()
     except (OSError, ValueError, TimeoutError) as error:
-        said = f"got scheduler={address} ({type(error).__name__})"
-        raise UserError(f"--scheduler must be the address of a Dask scheduler that answers; {said}.") from None
+        raise UserError(f"{rule} ({type(error).__name__}). Is it running, and is the port open?") from None
 
 
 def end(pool: Executor) -> None:

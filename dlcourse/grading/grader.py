@@ -124,7 +124,7 @@ def grade_notebook(
     reports = {}
     sandbox = Sandbox(task.limits, task.safe)
     for library in (False, True):
-        names = [name for name, exercise in asked.items() if getattr(exercise, "library", False) is library]
+        names = [name for name, exercise in asked.items() if may_use_library(exercise) is library]
         calls = {name: asked[name].calls(draws(task.seed, name)) for name in names}
         if calls:
             outcome = ask(content, calls, sandbox, library)
@@ -134,6 +134,10 @@ def grade_notebook(
                 if outcome.unreadable:
                     reports[name] = missing(asked[name], outcome.unreadable)
     return reports
+
+
+def may_use_library(exercise: Exercise | Question) -> bool:
+    return isinstance(exercise, Exercise) and exercise.library
 
 
 def verdict(exercise: Exercise | Question, calls: Sequence[tuple], answers: Sequence[Answer]) -> Report:

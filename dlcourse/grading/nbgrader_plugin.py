@@ -4,7 +4,8 @@
 
 Nothing of a submission runs in nbgrader's process or in a kernel any more. Where its Execute would run the notebook,
 the exercises are graded in the sandbox and each check cell gets what `dl.check` would have shown, or the error that
-nbgrader takes for no points. A graded cell that checks nothing of ours gets no points and says why.
+nbgrader takes for no points. A graded cell that checks nothing of ours gets no points and says why. And a notebook
+whose metadata are damaged, or whose cells were doubled, no longer ends the grading of everybody.
 """
 
 import re
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
+from nbgrader.nbgraderformat import SCHEMA_VERSION
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Float, Unicode
@@ -23,6 +26,42 @@ from dlcourse.grading.grader import Task, digest_of, grade, students_seed
 from dlcourse.grading.sandbox import Limits
 
 CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
+
+
+class Restore(NbGraderPreprocessor):
+    """Makes a notebook sound before nbgrader reads its metadata: one that is not would end the grading of all.
+
+    Metadata of a wrong form go, and of cells with one id the last one keeps it; check cells that are missing come back.
+    """
+
+    def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
+        seen: set[str] = set()
+        for cell in reversed(nb.cells):
+            facts = cell.metadata.pop("nbgrader", None)
+            if is_sound(facts) and facts["grade_id"] not in seen:
+                seen.add(facts["grade_id"])
+                cell.metadata["nbgrader"] = facts
+        with Gradebook(resources["nbgrader"]["db_url"]) as book:
+            names = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
+            points = {cell.name: cell.max_score for cell in book.find_notebook(*names).grade_cells}
+            for source in book.find_notebook(*names).source_cells:
+                if source.name in points.keys() - seen and source.locked and source.cell_type == "code":
+                    nb.cells.append(check_cell(source, points[source.name]))
+        return nb, resources
+
+
+def is_sound(facts: Any) -> bool:
+    if not isinstance(facts, dict) or facts.get("schema_version") != SCHEMA_VERSION:
+        return False
+    named = isinstance(facts.get("grade_id"), str)
+    return named and all(type(facts.get(key)) is bool for key in ("grade", "solution", "locked", "task"))
+
+
+def check_cell(source: Any, points: float) -> Any:
+    kind = {"grade": True, "locked": True, "solution": False, "task": False, "cell_type": "code"}
+    facts = {"grade_id": source.name, "points": points, "checksum": source.checksum, **kind}
+    facts["schema_version"] = SCHEMA_VERSION
+    return nbformat.v4.new_code_cell(source.source, metadata={"nbgrader": facts})
 
 
 class SandboxExecute(NbGraderPreprocessor):
@@ -73,6 +112,7 @@ def outputs(report: Report) -> list[Any]:
 
 
 def use(config: Any) -> None:
-    """Put SandboxExecute where Execute stands in nbgrader's autograde."""
-    steps = Autograde.autograde_preprocessors.default_args[0]
+    """Put SandboxExecute where Execute stands in nbgrader's autograde, and Restore before everything else."""
+    first, steps = Autograde.sanitize_preprocessors, Autograde.autograde_preprocessors.default_args[0]
+    config.Autograde.sanitize_preprocessors = [Restore, *first.default_args[0]]
     config.Autograde.autograde_preprocessors = [SandboxExecute if step is Execute else step for step in steps]
