@@ -9,7 +9,6 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 
 from dlcourse.workspace import UserError
 
-
 PATIENCE = 20  # seconds for a scheduler to answer
 
 
