@@ -514,6 +514,25 @@ def test_an_exercise_may_have_the_library_but_never_the_answers():
     assert answer.kind == "error"
 
 
+def test_the_doctor_says_whether_the_sandbox_works(tmp_path, monkeypatch):
+    from dlcourse import doctor
+
+    (finding,) = doctor.sandbox()
+    assert (finding.mark == "✓") is not sandboxed.args[0]
+    for program, words in (
+        ("exit 1", "does not start"),
+        (None, "bubblewrap not found"),
+    ):
+        (tmp_path / "bwrap").unlink(missing_ok=True)
+        if program:
+            (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n")
+            (tmp_path / "bwrap").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr(doctor, "PATIENCE", 3)
+        (finding,) = doctor.sandbox()
+        assert finding.mark == "–" and words in finding.text
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

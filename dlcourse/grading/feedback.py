@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,21 +66,18 @@ def page_name(student: str) -> str:
 
 
 def page(summary: "Summary", student: str) -> str:
-    from jinja2 import Environment
-
     table = exercises()
     results = summary.results[student]
     notebooks: dict[str, list[Result]] = {}
     for name, result in results.items():
         notebooks.setdefault(table[name].notebook, []).append(result)
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        TEMPLATE.read_text("utf-8")
-    )
     points = sum(result.report.points for result in results.values())
-    return template.render(
-        student=student,
-        points=points,
-        out_of=out_of(summary),
-        notebooks=notebooks,
-        remarks=[*remarks(summary, student)],
-    )
+    whole, said = out_of(summary), list(remarks(summary, student))
+    return template().render(student=student, points=points, out_of=whole, notebooks=notebooks, remarks=said)
+
+
+@cache
+def template() -> Any:
+    from jinja2 import Environment
+
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
