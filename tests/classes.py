@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 CORPUS = tomllib.loads((Path(__file__).parent / "attacks" / "code.toml").read_text())
 ATTACKS = {attack["name"].replace("/", "∕"): attack for attack in CORPUS["attack"]}
 FLOODS = [name for name in ATTACKS if name.startswith(("output", "answer", "error message", "more answers"))]
-QUICK = Limits(seconds=0.5, cells=1.0, total=6.0, grace=0.3)
+QUICK = Limits(seconds=1.0, cells=1.5, total=8.0, grace=0.3)
 RIGHT = """
 def momentum_step(theta, velocity, grad, learning_rate, momentum):
     velocity = momentum * velocity - learning_rate * grad
