@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -410,6 +410,29 @@ def test_a_process_of_the_pool_that_is_killed_costs_nobody_a_grade(three, tmp_pa
     summary = grade_class(three, tmp_path / "out", pool, notebooks=["momentum"], limits=QUICK)
     assert len(pools) > 1 and not summary.failed
     assert points(summary) == {"Zoë Ω": 2, "ana": 2, "bob": 0}
+
+
+def test_a_submission_that_kills_every_process_costs_nobody_else_a_grade(tmp_path):
+    class Fragile(ThreadPoolExecutor):
+        broken = False
+
+        def submit(self, function, task):
+            if self.broken:
+                raise BrokenExecutor("killed")
+            return super().submit(self.call, function, task)
+
+        def call(self, function, task):
+            self.broken |= task.student == "m poison"
+            if self.broken:
+                raise BrokenExecutor("killed")
+            return function(task)
+
+    for student in (*"abc", "m poison", *"xyz"):
+        (tmp_path / "in" / student).mkdir(parents=True)  # refused at once, without a sandbox
+    summary = grade_class(tmp_path / "in", tmp_path / "out", lambda: Fragile(2), notebooks=["momentum"])
+    assert summary.failed.keys() == {"m poison"}
+    assert all(len(summary.results[student]) == 5 for student in "abcxyz")
+    assert lines(tmp_path / "out") == 6 * 5
 
 
 @sandboxed

@@ -18,7 +18,7 @@ from dlcourse.workspace import UserError
 
 pytest.importorskip("nbgrader", reason="needs the extra [instructor]")
 pytestmark = needs_sandbox()
-ONE_LINE = "import dlcourse.grading.nbgrader_plugin as dlcourse_grading; dlcourse_grading.use(c)"
+ONE_LINE = "from dlcourse.grading import nbgrader_plugin\nnbgrader_plugin.use(c)"
 MASTER = ROOT / "solutions/momentum/momentum.ipynb"
 HOSTILE = ["patch every comparison of NumPy", "break the runner from within", "leave without a word"]
 

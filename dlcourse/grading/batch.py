@@ -22,6 +22,7 @@ from dlcourse.grading.grader import Result, Task, digest_of, grade, names_in, st
 from dlcourse.grading.journal import Journal
 from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
 from dlcourse.grading.submissions import Submission, read
+from dlcourse.sweeps import submitted
 from dlcourse.workspace import UserError
 
 TRIES = 3  # for a task whose process, machine or sandbox failed
@@ -141,15 +142,23 @@ def secret_of(path: Path) -> bytes:
 # Running
 
 
+Job = tuple[Task, int]  # and which try this is
+UnderWay = dict[Future[list[Result]], Job]
+
+
 def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tuple[Task, list[Result] | str]]:
-    """Each task once with its results, as they come, or with the words why there are none."""
+    """Each task once with its results, as they come, or with the words why there are none.
+
+    What was under way when a process died is tried again, each alone: so the one that kills it is found, and costs
+    nobody else a grade.
+    """
     pool = executor()
-    under_way: dict[Future[list[Result]], tuple[Task, int]] = {}
-    again: list[tuple[Task, int]] = []
+    under_way: UnderWay = {}
+    again: list[Job] = []
     try:
         while True:
-            while has_room(under_way) and (job := again.pop() if again else first(tasks)):
-                under_way[pool.submit(grade, job[0])] = job
+            while job := next_job(tasks, again, under_way):
+                under_way[submitted(pool, grade, {"task": job[0]})] = job
             if not under_way:
                 break
             broken = False
@@ -163,7 +172,7 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
                         again.append((task, tries + 1))
                     else:
                         yield task, f"{type(error).__name__}: {error}"
-            if broken:  # one of its processes was killed, and took what it had to do along
+            if broken:
                 again += [(task, tries + 1) for task, tries in under_way.values()]
                 under_way.clear()
                 executors.end(pool)
@@ -172,12 +181,12 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
         executors.end(pool)
 
 
-def has_room(under_way: dict[Future[list[Result]], tuple[Task, int]]) -> bool:
+def next_job(tasks: Iterator[Task], again: list[Job], under_way: UnderWay) -> Job | None:
+    if again or any(tries > 1 for _, tries in under_way.values()):
+        return again.pop() if again and not under_way else None
     weight = sum(len(content) for task, _ in under_way.values() for _, content in task.files)
-    return len(under_way) < AT_ONCE and weight < BYTES_AT_ONCE
-
-
-def first(tasks: Iterator[Task]) -> tuple[Task, int] | None:
+    if len(under_way) >= AT_ONCE or weight >= BYTES_AT_ONCE:
+        return None
     task = next(tasks, None)
     return (task, 1) if task else None
 

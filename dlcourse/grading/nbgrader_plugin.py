@@ -1,6 +1,7 @@
 """nbgrader's own autograde with the same safety. In nbgrader_config.py:
 
-    import dlcourse.grading.nbgrader_plugin as dlcourse_grading; dlcourse_grading.use(c)
+    from dlcourse.grading import nbgrader_plugin
+    nbgrader_plugin.use(c)
 
 Nothing of a submission runs in nbgrader's process or in a kernel any more. Where its Execute would run the notebook,
 the exercises are graded in the sandbox and each check cell gets what `dl.check` would have shown, or the error that
