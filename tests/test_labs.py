@@ -340,10 +340,10 @@ def test_a_draw_that_clears_its_axes_works():
 def test_no_figure_is_made_per_frame():
     lab = ramp_lab()
     lab.last_frame()
-    figures = sum(isinstance(o, Figure) for o in gc.get_objects())
+    figures = sum(type(o) is Figure for o in gc.get_objects())
     for slope in (1.0, 2.0, 8.0):
         lab.last_frame(slope=slope)
-    assert sum(isinstance(o, Figure) for o in gc.get_objects()) <= figures
+    assert sum(type(o) is Figure for o in gc.get_objects()) <= figures
 
 
 def test_labs_leave_pyplot_alone():

@@ -122,9 +122,9 @@ METHOD = {
     "vote": method("purple", "-", "s"),
     "meanweights": method("orange", DASH_DOT, "D"),
     "clipped": method("purple", DASH_DOT, "v"),
-    "structure": method("purple", "-", "s"),
+    "structure": method("purple", "-", "8"),
     "start": method("orange", LONG_DASH, "^"),
-    "rule": method("sky", DASH_DOT, "o"),
+    "rule": method("sky", DASH_DOT, "h"),
 }
 
 
