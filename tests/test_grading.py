@@ -15,6 +15,7 @@ import subprocess
 import sys
 import zipfile
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import nbformat
@@ -26,9 +27,10 @@ from hypothesis import strategies as st
 
 from dlcourse.checks import exercises
 from dlcourse.checks.runner import Function, Seed
-from dlcourse.grading import frames, seccomp
+from dlcourse.grading import feedback, frames, seccomp
+from dlcourse.grading.answers import Died, believed
 from dlcourse.grading.batch import grade_class, secret_of
-from dlcourse.grading.grader import Task, digest_of, draws, grade, students_seed
+from dlcourse.grading.grader import Task, digest_of, draws, grade, names_in, students_seed
 from dlcourse.grading.journal import Journal
 from dlcourse.grading.sandbox import Sandbox, other_packages, shown_places
 from dlcourse.grading.submissions import read
@@ -148,7 +150,8 @@ LAYOUTS = {
         {"Ana López_12345", "Ana López_99"}),
     "Canvas": (
         {"lopezana_4711_1234_momentum.ipynb": "ana", "lopezana_4711_1235_adam.ipynb": "the same",
-         "leibob_LATE_4712_1236_momentum.ipynb": "bob"}, {"lopezana", "leibob"}),
+         "leibob_LATE_4712_1236_momentum.ipynb": "bob", "leibob_4799_1237_momentum.ipynb": "another of this name"},
+        {"lopezana_4711", "leibob_4712", "leibob_4799"}),
     "nbgrader": ({"ana/momentum/momentum.ipynb": "ana", "bob/momentum/momentum.ipynb": "bob"}, {"ana", "bob"}),
     "with debris": (
         {"ana/a.ipynb": "ana", "ana/.ipynb_checkpoints/a-checkpoint.ipynb": "old", ".DS_Store": "", "ana/notes.txt": "",
@@ -294,13 +297,54 @@ def test_a_known_mistake_is_named():
 # Inputs
 
 
-def test_inputs_hang_on_secret_student_and_exercise():
-    def drawn(secret, student, name):
-        return draws(students_seed(secret, student), name).normal()
+def test_inputs_hang_on_secret_student_file_and_exercise():
+    def drawn(secret, student, digest, name):
+        return draws(students_seed(secret, student, digest), name).normal()
 
-    kinds = [drawn(s, who, name) for s in (b"1", b"2") for who in ("ana", "bob") for name in ("a", "b")]
-    assert len(set(kinds)) == 8
-    assert drawn(b"1", "ana", "a") == kinds[0]
+    cases = list(product((b"1", b"2"), ("ana", "bob"), ("first", "second"), ("a", "b")))
+    kinds = [drawn(*case) for case in cases]
+    assert len(set(kinds)) == 16
+    assert drawn(*cases[0]) == kinds[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "defined"),
+    [
+        ("def step(w):", True),
+        ("def  step (w):", True),
+        ("step = other", True),
+        ("step: Rule = other", True),
+        ("step(w)", False),
+        ("my_step = 1", False),
+        ("def stepper(w):", False),
+        ("undef step", True),  # the worker will know better
+    ],
+)
+def test_where_a_function_seems_to_be_defined(text, defined):
+    assert names_in(f"x\n{text}\n".encode(), ["step"]) == ["step"] * defined
+
+
+def test_a_name_that_stands_there_a_million_times_is_soon_given_up():
+    assert names_in(b"step : " * 1_000_000, ["step"]) == []
+    assert names_in(b"step " * 190 + b"\nstep = 1", ["step"]) == ["step"]
+    assert names_in(b"step " * 210 + b"\nstep = 1", ["step"]) == []  # the worker looks into the last file all the same
+
+
+def test_a_table_has_no_formula_wherever_its_columns_part():
+    for name in ("=1", "x;=HYPERLINK(A1)", "＝cmd", "@x", "-1", "+1"):
+        row = feedback.cell(name)
+        assert ";" not in row and not row.startswith(("=", "＝", "@", "-", "+"))
+
+
+def test_a_page_has_a_name_that_every_file_system_takes():
+    names = {feedback.page_name("\U0001d41a" * 60 + end) for end in "ab"}
+    assert len(names) == 2 and all(len(name.encode()) < 200 for name in names)
+
+
+@pytest.mark.parametrize("kind", [np.zeros(2), ("error",), 3, None, "other"])
+def test_a_reply_of_no_form_is_not_believed(kind):
+    with pytest.raises(Died):
+        believed({"kind": kind})
 
 
 def test_the_secret_is_made_once_and_for_one_pair_of_eyes(tmp_path):

@@ -108,7 +108,7 @@ class Session:
         self.process.send({"name": name, "calls": list(calls), "seconds": self.limits.seconds}, until)
         while len(answers) <= len(calls):
             reply = self.process.receive(until)
-            if reply.get("end") == name:
+            if type(reply.get("end")) is str and reply["end"] == name:
                 return
             answers.append(believed(reply.get("answer")))
         raise Died("flood")
@@ -116,7 +116,7 @@ class Session:
 
 def believed(reply: Any) -> Answer:
     """An answer of the right form, whatever came; its value is left to the judge."""
-    if not isinstance(reply, dict) or reply.get("kind") not in KINDS:
+    if not isinstance(reply, dict) or type(reply.get("kind")) is not str or reply["kind"] not in KINDS:
         raise Died("flood")
     places = reply.get("changed")
     changed = tuple(n for n in places if type(n) is int and 0 <= n < 100) if isinstance(places, tuple) else ()

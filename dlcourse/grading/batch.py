@@ -80,8 +80,8 @@ def grade_class(
     with Journal(out / "journal.jsonl") as journal, Log(out / "grading.log") as log:
         done = {key for key, result in journal.results.items() if result.safe or not safe}
         tasks = [
-            Task(student, tuple(n for n in names if (student, n, digest) not in done), students_seed(secret, student),
-                 digest=digest, limits=limits or Limits(), safe=safe)
+            Task(student, tuple(n for n in names if (student, n, digest) not in done),
+                 students_seed(secret, student, digest), digest=digest, limits=limits or Limits(), safe=safe)
             for student, digest in group.digests.items()
         ]  # fmt: skip
         waiting = {task.student: task for task in tasks if task.exercises}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlcourse.grading.batch import Summary
 
 TEMPLATE = Path(__file__).with_name("feedback.html")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def write(summary: "Summary", out: Path) -> None:
@@ -41,8 +41,9 @@ def table(summary: "Summary") -> str:
 
 
 def cell(value: Any) -> str:
-    """As a text that no spreadsheet takes for a formula."""
+    """As a text that no spreadsheet takes for a formula, wherever commas or semicolons part its columns."""
     text = "" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
+    text = text.replace(";", ",")
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
@@ -61,8 +62,8 @@ def remarks(summary: "Summary", student: str) -> Iterator[str]:
 
 def page_name(student: str) -> str:
     """A file's name for any student's: no two alike, and none that leads elsewhere."""
-    plain = re.sub(r"[^\w. -]", "_", student).strip(". ")[:60] or "student"
-    return f"{plain}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
+    plain = re.sub(r"[^\w. -]", "_", student).encode("utf-8", "replace")[:120].decode("utf-8", "ignore").strip(". ")
+    return f"{plain or 'student'}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
 
 
 def page(summary: "Summary", student: str) -> str:

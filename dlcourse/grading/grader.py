@@ -9,6 +9,7 @@ seed made for this student from the secret.
 import hashlib
 import hmac
 import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,8 @@ from dlcourse.checks import Exercise, Finding, Question, Report, exercises, judg
 from dlcourse.checks.runner import Answer
 from dlcourse.grading.answers import Outcome, ask
 from dlcourse.grading.sandbox import Limits, Sandbox, keep_private
+
+JUDGING = threading.Lock()  # the references run with the standard output of the whole process turned away
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,12 @@ class Result:
         return cls(**{**facts, "report": Report(**report)})
 
 
-def students_seed(secret: bytes, student: str) -> bytes:
-    """What a task carries: it tells nothing of the secret or of anybody else's inputs."""
-    return hmac.digest(secret, as_utf8(student), "sha256")
+def students_seed(secret: bytes, student: str, digest: str) -> bytes:
+    """What a task carries: it tells nothing of the secret or of anybody else's inputs.
+
+    It hangs on what was handed in, too: whoever learns the inputs of one attempt meets others in the next.
+    """
+    return hmac.digest(secret, as_utf8(student) + b"\0" + digest.encode(), "sha256")
 
 
 def draws(seed: bytes, exercise: str) -> np.random.Generator:
@@ -111,11 +117,20 @@ def shared_out(task: Task) -> list[tuple[bytes, list[str], str]]:
 def names_in(content: bytes, names: Sequence[str]) -> list[str]:
     """The functions that a notebook seems to define, from a look at its text: the worker will know better."""
     text = content.decode("utf-8", "ignore")
-    return [
-        name
-        for name in names
-        if name in text and re.search(rf"def {{1,9}}{name}\b|\b{name} {{0,9}}(?::[^=\n]{{0,99}})?=", text)
-    ]
+    return [name for name in names if is_defined(name, text)]
+
+
+def is_defined(name: str, text: str) -> bool:
+    """Is there `def name` or `name =`? In the first 200 places, that is: a name may stand there a million times."""
+    value, at = re.compile(rf"(?<!\w){name} {{0,9}}(?::[^=\n]{{0,99}})?="), -1
+    for _ in range(200):
+        at = text.find(name, at + 1)
+        if at < 0:
+            return False
+        whole = not re.match(r"\w", text[at + len(name) : at + len(name) + 1])
+        if value.match(text, at) or (whole and re.search(r"def {1,9}$", text[max(0, at - 13) : at])):
+            return True
+    return False
 
 
 def grade_notebook(
@@ -143,7 +158,8 @@ def may_use_library(exercise: Exercise | Question) -> bool:
 def verdict(exercise: Exercise | Question, calls: Sequence[tuple], answers: Sequence[Answer]) -> Report:
     """The judge's report. Answers can be forged to trip it up; then they are no solution."""
     try:
-        report = judge(exercise, calls, answers)
+        with JUDGING:
+            report = judge(exercise, calls, answers)
     except Exception as error:
         words = f"The answer could not be read ({type(error).__name__})."
         report = Report(exercise.name, exercise.title, (Finding(False, words),), out_of=exercise.points)

@@ -82,7 +82,7 @@ class SandboxExecute(NbGraderPreprocessor):
         files = ((f"{resources['nbgrader']['notebook']}.ipynb", nbformat.writes(nb).encode("utf-8", "replace")),)
         task = Task(
             student, tuple(dict.fromkeys(name for _, name in checks if name)),
-            students_seed(secret_of(Path(self.seed_file)), student), files, digest=digest_of(files),
+            students_seed(secret_of(Path(self.seed_file)), student, digest_of(files)), files, digest=digest_of(files),
             limits=Limits(seconds=self.seconds),
         )  # fmt: skip
         reports = {result.exercise: result.report for result in grade(task)}

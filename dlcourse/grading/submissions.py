@@ -12,6 +12,7 @@ import io
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ STUDENTS = 100_000
 IGNORED = {"__MACOSX", "node_modules", "__pycache__"}
 
 MOODLE = re.compile(r"^(?P<student>.+?_\d+)_assignsubmission_\w+?(?:_(?P<file>[^/]*))?$")
-CANVAS = re.compile(r"^(?P<student>[^\W_]+)(?:_LATE)?_\d+_\d+_(?P<file>.+)$")
+CANVAS = re.compile(r"^(?P<student>[^\W_]+)(?:_LATE)?_(?P<number>\d+)_\d+_(?P<file>.+)$")
 
 
 class Refused(Exception):
@@ -115,16 +116,17 @@ def wrapping_folder(names: list[str]) -> str:
 
 def students_name(first: str) -> str:
     """The student of a folder or file at the top: the platform's additions are taken off."""
-    match = MOODLE.match(first) or CANVAS.match(first)
-    if match:
+    if match := MOODLE.match(first):
         return readable(match["student"])
+    if match := CANVAS.match(first):  # two students may have one name: the number tells them apart
+        return readable(f"{match['student']}_{match['number']}")
     return readable(re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE))
 
 
 def readable(name: str) -> str:
     """As a text that can be written anywhere: no control characters, no bytes that are not Unicode, not too long."""
     name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    name = "".join(c if c.isprintable() else "?" for c in name).strip()
+    name = "".join(c if c.isprintable() else " " if unicodedata.category(c) == "Zs" else "?" for c in name).strip()
     return name[:120] or "(no name)"
 
 
