@@ -70,15 +70,13 @@ def train_members(
     seeds = list(seeds)
     if not seeds:
         refuse("train_members.seeds", "hold one seed or more", seeds, "range(5) gives five members.")
+    if "lanes" in inspect.signature(build).parameters:
+        together = build(seed=seeds, lanes=len(seeds))
+        fit(together, loss, optimizer, train, **fit_settings)
+        return [together.lane(number) for number in range(len(seeds))]
     members = [build(seed=seed) for seed in seeds]
-    if "lanes" not in inspect.signature(build).parameters:
-        for member in members:
-            fit(member, loss, optimizer, train, **fit_settings)
-        return members
-    together = build(seed=seeds, lanes=len(seeds))
-    fit(together, loss, optimizer, train, **fit_settings)
-    for lane, member in enumerate(members):
-        member.load_state({name: array[lane] for name, array in together.state().items()})
+    for member in members:
+        fit(member, loss, optimizer, train, **fit_settings)
     return members
 
 

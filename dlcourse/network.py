@@ -86,6 +86,19 @@ class Network:
         for name, array in self.state().items():
             array[...] = state[name]
 
+    def lane(self, number: int) -> "Network":
+        """One lane as a network of its own: a copy of what it has learned."""
+        if self.lanes is None or not (is_whole(number) and 0 <= number < self.lanes):
+            rule = f"be in 0 … {self.lanes - 1}" if self.lanes else "be asked of a network that has lanes"
+            refuse("Network.lane.number", rule, number, "Network(..., lanes=8) has the lanes 0 to 7.")
+        seed = self.seed[number] if isinstance(self.seed, Sequence) and len(self.seed) > 1 else self.seed
+        one = Network([layer.lane(number) for layer in self.layers], self.input_shape, seed, None, self.parameters.dtype)
+        one.load_state({name: array[number] for name, array in self.state().items()})
+        for place, layer in enumerate(self.layers):
+            if layer.frozen:
+                one.freeze(place)
+        return one
+
     def save(self, path: str | Path, optimizer: Any = None) -> None:
         """Write the network, and the optimizer that trains it, to a file, .npz by custom (see dlcourse/saving.py)."""
         save_network(self, path, optimizer)

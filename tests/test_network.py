@@ -128,3 +128,28 @@ def test_network_prints_as_the_call_that_makes_it(options):
     again = eval(repr(network), vars(dl).copy())
     assert repr(again) == repr(network)
     np.testing.assert_array_equal(again.parameters.theta, network.parameters.theta)
+
+
+def test_a_lane_is_a_network_of_its_own(rng):
+    def layers(rate):
+        return [dl.Dense(6), dl.BatchNorm(), dl.Dropout(rate), dl.Residual(dl.Dense(6), dl.ReLU()), dl.Dense(2)]
+
+    rates = np.array([0.0, 0.2, 0.5])
+    data = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+    together = dl.Network(layers(rates[:, None, None]), (3,), seed=[4, 5, 6], lanes=3)
+    dl.fit(together, dl.SoftmaxCrossEntropy(), dl.Adam(0.01), data, epochs=3, batch_size=10)
+    for number, rate in enumerate(rates):
+        one = together.lane(number)
+        alone = dl.Network(layers(float(rate)), (3,), seed=4 + number)
+        assert repr(one) == repr(alone)
+        dl.fit(alone, dl.SoftmaxCrossEntropy(), dl.Adam(0.01), data, epochs=3, batch_size=10)
+        np.testing.assert_array_equal(one.predict(data[0]), together.predict(data[0])[number])
+        np.testing.assert_array_equal(one.predict(data[0]), alone.predict(data[0]))
+        one.parameters.theta[:] = 0
+        assert together.parameters.theta[number].any()
+
+
+@pytest.mark.parametrize(("lanes", "number"), [(None, 0), (2, 2), (2, -1), (2, "0")])
+def test_a_lane_that_is_not_there_is_refused(lanes, number):
+    with pytest.raises(dl.SettingError, match=r"Network\.lane\.number must .*; got number="):
+        dl.Network([dl.Dense(2)], (3,), lanes=lanes).lane(number)

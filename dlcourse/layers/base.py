@@ -143,10 +143,17 @@ class Layer:
     def release(self) -> None:
         self.keep = NOTHING
 
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in getattr(self, "__dataclass_fields__", ())}
+
     def columns(self) -> dict[str, np.ndarray]:
         """Those settings that have a value for each lane."""
-        settings = {name: getattr(self, name) for name in getattr(self, "__dataclass_fields__", ())}
-        return {name: value for name, value in settings.items() if is_column(value)}
+        return {name: value for name, value in self.settings().items() if is_column(value)}
+
+    def lane(self, number: int) -> "Layer":
+        """A new layer with the same settings; where they are columns, with those of this lane."""
+        own = {name: value[number].item() for name, value in self.columns().items()}
+        return type(self)(**self.settings() | own)
 
     def walk(self) -> "Iterator[Layer]":
         """This layer and all that are inside it."""

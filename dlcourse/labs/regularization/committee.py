@@ -30,7 +30,7 @@ def members(source: str, count: int, job: str, seed: int) -> tuple[list[Any], Da
         seeds = range(seed, seed + count)
         network = dl.Network(scarce.dense(), shape, seed=seeds, lanes=count)
         dl.fit(network, loss, rule, train, epochs=epochs, batch_size=25, seed=seed)
-        return [one_lane(network, lane, shape) for lane in range(count)], test
+        return [network.lane(number) for number in range(count)], test
     network = dl.Network(scarce.dense(), shape, seed=seed)
     if source == "snapshots":
         more: Any = {"cycles": count, "epochs_per_cycle": max(1, epochs // count), "batch_size": 25, "seed": seed}
@@ -40,13 +40,6 @@ def members(source: str, count: int, job: str, seed: int) -> tuple[list[Any], Da
         if step.ends_epoch and step.epoch >= epochs - count:
             kept.append(snapshot(network))
     return kept, test
-
-
-def one_lane(network: Any, lane: int, shape: tuple[int, ...]) -> Any:
-    """A lane as a network of its own."""
-    single = dl.Network(scarce.dense(), shape)
-    single.load_state({name: array[lane] for name, array in network.state().items()})
-    return single
 
 
 def convene(source: str, count: int, job: str, seed: int) -> Any:
