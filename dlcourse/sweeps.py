@@ -1,13 +1,17 @@
-"""One function, many settings: here, on many processors, or on a cluster."""
+"""One function, many settings: here, on many processors, or on a cluster; one by one, or side by side as lanes."""
 
 import itertools
 import warnings
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from dlcourse.settings import refuse, suggest_names
+import numpy as np
+
+from dlcourse.settings import check, count, is_number, refuse, suggest_names
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ def sweep(
     settings: Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]],
     executor: Executor | None = None,
     progress: bool = False,
+    lanes: int | None = None,
 ) -> list[Any]:
     """run(**setting) for every setting; the list of what they return, in that order.
 
@@ -35,27 +40,55 @@ def sweep(
     executor    any concurrent.futures.Executor; None runs one task after the other, here. For processes, `run` must
                 be a function of a module, not of a notebook cell. Dask: Client(address).get_executor()
     progress    show a bar
+    lanes       None, or up to how many settings share a task, side by side as lanes of one network
 
     A task that fails costs only itself: a Failure with its settings stands in its place, and a warning names it.
+
+    With lanes, settings that differ in numbers only share a task. A number that varies in the sweep then comes as a
+    column, an array (K, 1); everything else as it is. `run` returns a sequence of K results, one for each lane:
+
+        def run(learning_rate, seed, hidden):
+            layers = [dl.Dense(hidden[0]), dl.ReLU(), dl.Dense(2)]
+            network = dl.Network(layers, (2,), seed=seed.ravel(), lanes=len(seed))
+            optimizer = dl.Momentum(learning_rate, 0.9)
+            history = dl.fit(network, dl.SoftmaxCrossEntropy(), optimizer, moons, epochs=20, batch_size=64)
+            return history.train_loss[-1]       # (K,); where lanes are the last axis of more: history.loss.T
+
+        dl.sweep(run, {"learning_rate": [0.01, 0.1], "seed": range(8), "hidden": [(16,), (32,)]}, lanes=8)
+
+    A network has one shape, so a shape that varies is no number but a tuple: hidden=(32,). A setting inside a layer
+    takes one more axis: Dropout(rate[..., None]). On NumPy each lane is the run alone, bit for bit. If a task of many
+    lanes fails, each of its settings is tried alone, as a single lane, so that only the guilty one becomes a Failure.
     """
     if not callable(run):
         refuse("sweep.run", "be a function", run, "It is called as run(**setting).")
-    tasks = grid(settings) if isinstance(settings, Mapping) else [checked(each) for each in settings]
-    results: list[Any] = []
-    waiting = [submitted(executor, run, task) for task in tasks] if executor else [None] * len(tasks)
-    try:
-        for task, future in with_bar(list(zip(tasks, waiting, strict=True)), progress):
-            try:
-                results.append(future.result() if future else run(**task))
-            except Exception as error:
-                results.append(Failure(task, error))
-    finally:  # whoever interrupts does not want the rest
-        for future in waiting:
-            if future is not None:
+    if lanes is not None:
+        lanes = check("sweep.lanes", count, lanes, "None runs every setting by itself.")
+    from tqdm.auto import tqdm  # here: most who import dlcourse never sweep
+
+    given = grid(settings) if isinstance(settings, Mapping) else [checked(each) for each in settings]
+    results: list[Any] = [None] * len(given)
+    tasks = together(given, lanes) if lanes else [Task([place], [setting]) for place, setting in enumerate(given)]
+    waiting = deque((task, submitted(executor, run, task)) for task in tasks)
+    with tqdm(total=len(given), unit="task", disable=not progress) as bar:
+        try:
+            while waiting:
+                task, future = waiting[0]
+                try:
+                    found, again = future.result() if lanes else [future.result()], []
+                except Exception as error:
+                    found, again = [Failure(setting, error) for setting in task.settings], task.split()
+                for place, result in zip(task.places, one_for_each(task, found), strict=True):
+                    results[place] = result
+                waiting.popleft()
+                waiting.extend((one, submitted(executor, run, one)) for one in again)
+                bar.update(0 if again else len(task.places))
+        finally:  # whoever interrupts does not want the rest
+            for _, future in waiting:
                 future.cancel()
     failed = [str(each) for each in results if isinstance(each, Failure)]
     if failed:
-        warnings.warn(f"{len(failed)} of {len(tasks)} tasks failed:\n" + "\n".join(failed), stacklevel=3)
+        warnings.warn(f"{len(failed)} of {len(given)} tasks failed:\n" + "\n".join(failed), stacklevel=3)
     return results
 
 
@@ -73,19 +106,86 @@ def checked(setting: Any) -> dict[str, Any]:
     return dict(setting)
 
 
-def submitted(executor: Executor, run: Callable[..., Any], task: dict[str, Any]) -> Future:
-    """The task handed over; where the executor takes no more, that is how this task failed."""
+@dataclass(frozen=True)
+class Task:
+    """Settings that run together, and their places among all; those called `columns` have a value for each lane."""
+
+    places: list[int]
+    settings: list[dict[str, Any]]
+    columns: frozenset[str] = frozenset()
+
+    def arguments(self) -> dict[str, Any]:
+        each = {name: np.array([setting[name] for setting in self.settings])[:, None] for name in self.columns}
+        return self.settings[0] | each
+
+    def split(self) -> "list[Task]":
+        """Each setting by itself, if they are many."""
+        if len(self.places) == 1:
+            return []
+        return [Task([place], [one], self.columns) for place, one in zip(self.places, self.settings, strict=True)]
+
+
+def together(given: list[dict[str, Any]], lanes: int) -> list[Task]:
+    """Settings that differ in numbers only, up to `lanes` of them a task."""
+    numbers: dict[str, set[Any]] = defaultdict(set)
+    alike: dict[Any, list[int]] = defaultdict(list)
+    for place, setting in enumerate(given):
+        alike[frozenset((name, sameness(value)) for name, value in setting.items())].append(place)
+        for name, value in setting.items():
+            if is_number(value):
+                numbers[name].add(value)
+    tasks = []
+    for places in alike.values():
+        first = given[places[0]]
+        columns = frozenset(name for name in first if is_number(first[name]) and len(numbers[name]) > 1)
+        size = lanes if columns else 1  # run would not know how many it is
+        for part in (places[start : start + size] for start in range(0, len(places), size)):
+            tasks.append(Task(part, [given[place] for place in part], columns))
+    return tasks
+
+
+def sameness(value: Any) -> Any:
+    """Equal for two values that can share a task."""
+    if is_number(value):
+        return "a number"
     try:
-        return executor.submit(run, **task)
+        hash(value)
+    except TypeError:
+        return id(value)
+    return type(value), value
+
+
+def one_for_each(task: Task, found: Any) -> Any:
+    try:
+        fits = not isinstance(found, str | bytes | Mapping) and len(found) == len(task.places)
+    except TypeError:  # a single number
+        fits = False
+    if not fits:
+        rule = f"return a sequence of one result for each lane, {len(task.places)} here"
+        remedy = "Of a History, train_loss[-1] is one, loss.T another."
+        refuse("sweep.run", rule, getattr(found, "shape", found), remedy)
+    return found
+
+
+class Later(Future):
+    """A task without an executor: it runs when its result is asked for."""
+
+    def __init__(self, job: Callable[[], Any]):
+        super().__init__()
+        self.job = job
+
+    def result(self, timeout: float | None = None) -> Any:
+        return self.job()
+
+
+def submitted(executor: Executor | None, run: Callable[..., Any], task: Task) -> Future:
+    """The task handed over; where the executor takes no more, that is how this task failed."""
+    job = partial(run, **task.arguments())  # whole: an executor may have keywords of its own
+    if executor is None:
+        return Later(job)
+    try:
+        return executor.submit(job)
     except Exception as error:
         future: Future = Future()
         future.set_exception(error)
         return future
-
-
-def with_bar(tasks: list[Any], progress: bool) -> Iterable[Any]:
-    if not progress:
-        return tasks
-    from tqdm.auto import tqdm
-
-    return tqdm(tasks, unit="task")

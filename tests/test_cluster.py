@@ -78,8 +78,16 @@ def test_a_worker_killed_on_the_way_costs_nobody_a_grade(cluster, tmp_path):
 
 
 def test_a_sweep_takes_the_same_executor(cluster):
+    def root(a):
+        if (a < 0).any():
+            raise ValueError("no root")
+        return (a[:, 0] ** 0.5).tolist()
+
     executor = executors.cluster(cluster[0])
     assert dl.sweep(pow, [{"base": b, "exp": 2} for b in range(5)], executor=executor) == [0, 1, 4, 9, 16]
+    assert dl.sweep(dict, {"key": ["a"], "retries": [3]}, executor) == [{"key": "a", "retries": 3}]  # not Dask's own
+    with pytest.warns(UserWarning, match=r"1 of 3 tasks failed:\nrun\(a=-1\) failed: ValueError"):
+        assert dl.sweep(root, {"a": [4, -1, 9]}, executor, lanes=3)[::2] == [2, 3]
     executors.end(executor)
 
 

@@ -145,7 +145,109 @@ def test_progress_shows_a_bar(capsys):
     assert capsys.readouterr().err == ""
 
 
+# Side by side as lanes
+
+
+def moons_loss(learning_rate, momentum, seed):
+    """Every loss of a small training, written for lanes: (K, steps)."""
+    network = dl.Network([dl.Dense(8), dl.ReLU(), dl.Dense(2)], (2,), seed=np.ravel(seed), lanes=len(learning_rate))
+    optimizer = dl.Momentum(learning_rate, momentum)
+    data = dl.datasets.moons(60, noise=0.2)
+    return dl.fit(network, dl.SoftmaxCrossEntropy(), optimizer, data, epochs=3, batch_size=16).loss.T
+
+
+def moons_loss_alone(learning_rate, momentum, seed):
+    network = dl.Network([dl.Dense(8), dl.ReLU(), dl.Dense(2)], (2,), seed=seed)
+    optimizer = dl.Momentum(learning_rate, momentum)
+    data = dl.datasets.moons(60, noise=0.2)
+    return dl.fit(network, dl.SoftmaxCrossEntropy(), optimizer, data, epochs=3, batch_size=16).loss
+
+
+def told(a, rule="sgd", b=1):
+    """What each lane was called with, and how many lanes there were."""
+    assert type(a) is np.ndarray and a.shape == (len(a), 1), a
+    return [(rule, float(each), b if np.ndim(b) == 0 else b[lane, 0], len(a)) for lane, each in enumerate(a[:, 0])]
+
+
+def unlucky(a):
+    if 13 in a:
+        raise ValueError("bad luck")
+    return 10 * a[:, 0]
+
+
+@pytest.mark.parametrize("settings", [
+    {"learning_rate": [0.3, 0.1, 0.01], "momentum": [0.9], "seed": [0]},
+    {"learning_rate": [0.3, 0.1, 0.01], "momentum": [0.9, 0], "seed": [0, 5]},
+])  # fmt: skip
+def test_lanes_are_the_single_runs_to_the_bit(settings, executor):
+    expected = sweep(moons_loss_alone, settings)
+    found = sweep(moons_loss, settings, executor, lanes=4)
+    np.testing.assert_array_equal(found, expected)
+    assert len({losses[-1] for losses in expected}) == len(expected)  # no two are alike
+
+
+def test_settings_share_tasks_up_to_so_many_lanes():
+    found = sweep(told, {"a": [1, 2, 3, 4, 5]}, lanes=2)
+    assert found == [("sgd", a, 1, lanes) for a, lanes in ((1, 2), (2, 2), (3, 2), (4, 2), (5, 1))]
+
+
+def test_what_is_no_number_makes_tasks_of_its_own():
+    found = sweep(told, {"a": [1.5, 2.5, 3.5], "rule": ["sgd", "adam"]}, lanes=8)
+    assert found == [(rule, a, 1, 3) for a in (1.5, 2.5, 3.5) for rule in ("sgd", "adam")]
+    for apart in (("x", "y"), (True, False), ((8,), (16,)), (None, "x"), ([8], [16]), (1, True), (0, False)):
+        lanes = [lanes for *_, lanes in sweep(told, {"a": [1, 2, 3], "rule": apart}, lanes=8)]
+        assert lanes == [3] * 6, apart
+
+
+def test_a_number_that_never_varies_comes_as_it_is():
+    assert sweep(told, {"a": [1, 2], "b": [7]}, lanes=2) == [("sgd", 1, 7, 2), ("sgd", 2, 7, 2)]
+    assert sweep(told, {"a": [1, 2], "b": [7, 8]}, lanes=4)[3] == ("sgd", 2, 8, 4)
+
+
+def test_a_number_that_varies_is_a_column_even_where_it_is_alone():
+    settings = [{"a": 1, "rule": "sgd"}, {"a": 2, "rule": "adam"}, {"a": 3}]
+    assert sweep(told, settings, lanes=4) == [("sgd", 1, 1, 1), ("adam", 2, 1, 1), ("sgd", 3, 1, 1)]
+
+
+def test_settings_without_a_difference_are_runs_of_their_own():
+    calls = []
+    assert sweep(lambda a: [calls.append(a) or a], [{"a": 1}] * 3, lanes=8) == [1, 1, 1]
+    assert calls == [1, 1, 1]  # a plain number: nothing says how many there would be
+
+
+def test_a_task_of_lanes_that_fails_is_tried_setting_by_setting(executor):
+    with pytest.warns(UserWarning) as warned:
+        results = sweep(unlucky, {"a": [1, 2, 3, 13, 4, 5]}, executor, lanes=4)
+    assert [each for each in results if not isinstance(each, Failure)] == [10, 20, 30, 40, 50]
+    assert results[3].settings == {"a": 13} and isinstance(results[3].error, ValueError)
+    assert str(warned[0].message) == "1 of 6 tasks failed:\nrun(a=13) failed: ValueError: bad luck"
+
+
+def test_only_the_lanes_that_failed_run_again():
+    calls = []
+
+    def run(a):
+        calls.append(a[:, 0].tolist())
+        return unlucky(a)
+
+    with pytest.warns(UserWarning, match="1 of 5"):
+        sweep(run, {"a": [1, 2, 13, 3, 4]}, lanes=2)
+    assert calls == [[1, 2], [13, 3], [4], [13], [3]]
+
+
+def test_the_bar_counts_settings_not_tasks(capsys):
+    with pytest.warns(UserWarning, match="1 of 6"):
+        sweep(unlucky, {"a": [1, 2, 3, 13, 4, 5]}, progress=True, lanes=4)
+    assert "6/6" in capsys.readouterr().err
+
+
 MISTAKES = [
+    (lambda: sweep(told, {"a": [1, 2]}, lanes=0), "sweep.lanes must be a whole number, 1 or more; got lanes=0"),
+    (lambda: sweep(told, {"a": [1, 2]}, lanes=2.0), "sweep.lanes must be a whole number, 1 or more; got lanes=2.0"),
+    (lambda: sweep(told, {"a": [1, 2]}, lanes=True), "sweep.lanes must be a whole number, 1 or more; got lanes=True"),
+    (lambda: sweep(np.sum, {"a": [1, 2]}, lanes=2), "sweep.run must return a sequence of one result for each lane, 2"),
+    (lambda: sweep(np.transpose, {"a": [1, 2]}, lanes=2), "one result for each lane, 2 here; got run=(1, 2). Of a"),
+    (lambda: sweep(lambda a: "ab", {"a": [1, 2]}, lanes=2), "one result for each lane, 2 here; got run='ab'"),
     (lambda: sweep("run", []), "sweep.run must be a function; got run='run'"),
     (lambda: sweep(run, {"a": 1}), "sweep.settings.a must be a list of values; got a=1. A single value is a list of"),
     (lambda: sweep(run, {"a": "xyz"}), "sweep.settings.a must be a list of values; got a='xyz'"),
