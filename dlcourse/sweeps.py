@@ -69,7 +69,7 @@ def sweep(
     given = grid(settings) if isinstance(settings, Mapping) else [checked(each) for each in settings]
     results: list[Any] = [None] * len(given)
     tasks = together(given, lanes) if lanes else [Task([place], [setting]) for place, setting in enumerate(given)]
-    waiting = deque((task, submitted(executor, run, task)) for task in tasks)
+    waiting = deque((task, submitted(executor, run, task.arguments())) for task in tasks)
     with tqdm(total=len(given), unit="task", disable=not progress) as bar:
         try:
             while waiting:
@@ -81,7 +81,7 @@ def sweep(
                 for place, result in zip(task.places, one_for_each(task, found), strict=True):
                     results[place] = result
                 waiting.popleft()
-                waiting.extend((one, submitted(executor, run, one)) for one in again)
+                waiting.extend((one, submitted(executor, run, one.arguments())) for one in again)
                 bar.update(0 if again else len(task.places))
         finally:  # whoever interrupts does not want the rest
             for _, future in waiting:
@@ -178,9 +178,9 @@ class Later(Future):
         return self.job()
 
 
-def submitted(executor: Executor | None, run: Callable[..., Any], task: Task) -> Future:
+def submitted(executor: Executor | None, run: Callable[..., Any], arguments: dict[str, Any]) -> Future:
     """The task handed over; where the executor takes no more, that is how this task failed."""
-    job = partial(run, **task.arguments())  # whole: an executor may have keywords of its own
+    job = partial(run, **arguments)  # whole: an executor may have keywords of its own
     if executor is None:
         return Later(job)
     try:
