@@ -21,6 +21,7 @@ PIECES = {
     "lanes": [["lanes.py"]],
     "surfaces": [["surfaces.py"]],
     "replot": [["replot.py"]],
+    "sweeps": [["sweeps.py"]],
     "checks": [["checks.py"]],
     "grading": [["grading.py", "speed"], ["grading.py", "flood"], ["grading.py", "class"]],
     "browser": [["browser.py", "--rounds", "2"]],

@@ -23,6 +23,7 @@ def load_all():
         (["training.py", "a", "scikit-learn"], "(a) moons, momentum", {"dlcourse", "scikit-learn"}),
         (["lanes.py", "2"], "2 learning rates of job (a)", {"lanes", "one after the other"}),
         (["surfaces.py"], "(e) 10 rules, 3 surfaces, 500 steps", {"dlcourse"}),
+        (["sweeps.py", "4"], "4 learning rates of job (a)", {"one after the other", "2 processes, lanes"}),
     ],
 )
 def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_path):
@@ -32,7 +33,7 @@ def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_pa
     rows = load_all().tables(text)[title]
     assert candidates <= rows.keys()
     assert all(ms > 0 for ms, _ in rows.values())
-    assert rows[min(candidates & {"dlcourse", "lanes"})][1] == 1
+    assert rows[min(candidates & {"dlcourse", "lanes", "one after the other"})][1] == 1
 
 
 def test_the_committed_results_can_be_drawn(tmp_path):
