@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from dlcourse.grading.answers import Died, believed
 from dlcourse.grading.batch import grade_class, secret_of
 from dlcourse.grading.grader import Task, digest_of, draws, grade, names_in, students_seed
 from dlcourse.grading.journal import Journal
-from dlcourse.grading.sandbox import Sandbox, other_packages, shown_places
+from dlcourse.grading.sandbox import Limits, Sandbox, other_packages, shown_places
 from dlcourse.grading.submissions import read
 from dlcourse.workspace import UserError
 
@@ -160,26 +160,82 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("kind", ["folder", "zip", "zip with a folder around"])
+@pytest.mark.parametrize("kind", ["folder", "folder with a folder around", "zip", "zip with a folder around"])
 def test_every_way_to_hand_in(layout, kind, tmp_path):
     files, students = LAYOUTS[layout]
     place = tmp_path / "in"
+    around = "export 2026/" if "around" in kind else ""
+    if around and len(students) == 1:
+        pytest.skip("a folder around a class of one cannot be told from the folder of one")
     for name in files:
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(notebook(RIGHT))
-    if kind != "folder":
-        place = tmp_path / "in.zip"
-        around = "export 2026/" if "around" in kind else ""
-        with zipfile.ZipFile(place, "w") as archive:
+        (place / around / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / around / name).write_bytes(notebook(RIGHT))
+    if "zip" in kind:
+        with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
             for name in files:
                 archive.writestr(around + name, notebook(RIGHT))
-        if around and len(students) == 1:
-            pytest.skip("a folder around a class of one cannot be told from the folder of one")
+        place = tmp_path / "in.zip"
     found = names(place)
     assert found.keys() == students
     assert all(found.values())
     assert sum(map(len, found.values())) == sum(name.lower().endswith("ipynb") and "._" not in name and
                                                 "checkpoint" not in name for name in files)  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [["ana/momentum.ipynb", "ana/adam.ipynb"],
+                                   ["ana/momentum/momentum.ipynb", "ana/adam/adam.ipynb"]])  # fmt: skip
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_notebooks_of_a_class_of_one_are_not_taken_for_students(files, zipped, tmp_path):
+    place = tmp_path / "in"
+    for name in files:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(notebook(RIGHT))
+    if zipped:
+        place = Path(shutil.make_archive(str(tmp_path / "in"), "zip", place))
+    found = names(place)
+    assert found.keys() == {"ana"} and len(found["ana"]) == 2
+
+
+def test_a_link_around_everything_is_no_class(tmp_path):
+    hand_in(tmp_path / "elsewhere", "ana", RIGHT)
+    hand_in(tmp_path / "elsewhere", "bob", RIGHT)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/class").symlink_to(tmp_path / "elsewhere")
+    assert names(tmp_path / "in") == {"class": []}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_what_is_passed_over_is_said_unless_it_is_debris(zipped, tmp_path):
+    place = tmp_path / "in"
+    for name in ("ana", "bob", ".anna", ".git", "__MACOSX", ".ipynb_checkpoints"):
+        (place / name).mkdir(parents=True)
+        (place / name / "momentum.ipynb").write_bytes(b"{}")
+    if zipped:
+        place = Path(shutil.make_archive(str(tmp_path / "in"), "zip", place))
+    assert names(place).keys() == {"ana", "bob"}
+    summary = grade_folder(place, tmp_path / "out", safe=False)
+    assert summary.notes == ["Passed over, because the name is hidden: .anna. A student's? Then rename it."]
+    assert ".anna" in (tmp_path / "out/grading.log").read_text()
+
+
+NAMESAKES = {
+    "control characters": ("ana\x01", "ana\x02"),
+    "one of them with none": ("ana?", "ana\x02"),
+    "long names": ("a" * 120 + "x", "a" * 120 + "y"),
+    "two ways to write one letter": ("Zo\u00eb", "Zoe\u0308"),
+    "capitals": ("ana", "Ana"),
+    "spaces": ("ana", " ana", "ana\u00a0"),
+    "a name like Moodle's": ("Ana_1_assignsubmission_file_", "Ana_1_assignsubmission_file_x_7_assignsubmission_file_"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NAMESAKES)
+def test_names_that_look_alike_stay_students_of_their_own(kind, tmp_path):
+    for name in NAMESAKES[kind]:
+        hand_in(tmp_path, name, RIGHT)
+    found = names(tmp_path)
+    assert len(found) == len(NAMESAKES[kind]) and all(len(files) == 1 for files in found.values())
+    assert len({feedback.page_name(student).lower() for student in found}) == len(found)
 
 
 def test_a_students_own_zip_is_opened(tmp_path):
@@ -396,6 +452,144 @@ def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path):
         with pytest.raises(UserError, match="must not be in use"), Journal(tmp_path / "j"):
             pass
     assert (tmp_path / "j").read_bytes().count(b"\n") == 3
+
+
+def changed(facts, **more):
+    return json.dumps({**facts, **more}).encode()
+
+
+def test_lines_that_are_no_results_are_named_and_earn_nothing(tmp_path):
+    task = Task("ana", ("momentum_step",), b"s", problem="nothing")
+    (one,) = grade(task)
+    facts = one.as_facts()
+    report = facts["report"]
+    passed = {**report, "points": 2, "findings": [{**report["findings"][0], "passed": True}]}
+    lines = [
+        b"nonsense", b"[]", b"3", b"null", b"{}", b"[" * 100_000, b"\xff\xfe", b'{"student": 1}',
+        changed(facts, student=["ana"]), changed(facts, student=None), changed(facts, digest={}),
+        changed(facts, safe="yes"), changed(facts, seconds="long"), changed(facts, more=1), changed(facts, report=[]),
+        changed(facts, report={}), changed(facts, report={**report, "findings": 3}),
+        changed(facts, report={**report, "findings": [{"passed": 1, "words": "x"}]}),
+        changed(facts, report={**report, "findings": [{"passed": True, "words": None}]}),
+        changed(facts, report={**report, "points": 2}), changed(facts, report={**passed, "points": 1e9}),
+        changed(facts, report={**passed, "points": float("nan")}), changed(facts, report={**passed, "points": "2"}),
+        changed(facts, report={**passed, "points": True}), changed(facts, report={**passed, "name": "nesterov_step"}),
+        changed(facts, exercise="nesterov_step"), changed(facts, exercise=[]),
+    ]  # fmt: skip
+    (tmp_path / "j").write_bytes(b"\n".join([*lines, changed(facts), b""]))
+    with Journal(tmp_path / "j") as journal:
+        assert journal.skipped == list(range(1, len(lines) + 1))
+        assert list(journal.results.values()) == [one]
+
+
+def test_a_batch_names_the_lines_it_cannot_use(tmp_path):
+    (tmp_path / "in/ana").mkdir(parents=True)
+    grade_folder(tmp_path / "in", tmp_path / "out")
+    with open(tmp_path / "out/journal.jsonl", "ab") as file:
+        file.write(b'{"student": [1]}\n\n{"torn')
+    summary = grade_folder(tmp_path / "in", tmp_path / "out")
+    assert summary.notes == ["No whole results in journal.jsonl, left out and graded again: line 6, 8."]
+    assert summary.fresh == 0
+
+
+def test_a_secret_that_went_away_is_missed(tmp_path):
+    (tmp_path / "in/ana").mkdir(parents=True)
+    assert grade_folder(tmp_path / "in", tmp_path / "out").notes == []
+    assert grade_folder(tmp_path / "in", tmp_path / "out").notes == []
+    (tmp_path / "out/secret").unlink()
+    (note,) = grade_folder(tmp_path / "in", tmp_path / "out").notes
+    assert "secret was not there and was made anew: 5 results of before stay" in note
+
+
+@pytest.mark.parametrize("out", ["in", "in/grades", "in/deep/er", "in/../in/x"])
+def test_grades_are_not_written_among_the_submissions(out, three, tmp_path):
+    with pytest.raises(UserError, match="DIR must not be inside SUBMISSIONS"):
+        grade_folder(three, tmp_path / out)
+    assert {path.name for path in three.iterdir()} == {"ana", "bob", "Zoë Ω"}
+
+
+def test_submissions_may_lie_in_the_folder_of_the_grades_but_not_among_its_pages(tmp_path):
+    (tmp_path / "grades/in/ana").mkdir(parents=True)
+    for _ in range(2):
+        assert grade_folder(tmp_path / "grades/in", tmp_path / "grades").students.keys() == {"ana"}
+    with pytest.raises(UserError, match="nor SUBMISSIONS in its pages"):
+        grade_folder(tmp_path / "grades/feedback", tmp_path / "grades")
+
+
+def second_look(monkeypatch, change):
+    """Between the first look at a class and its grading, something happens to the files."""
+    from dlcourse.grading import batch
+
+    looks = []
+
+    def read_and_change(place):
+        looks.append(place)
+        if len(looks) == 2:
+            change()
+        return read(place)
+
+    monkeypatch.setattr(batch, "read", read_and_change)
+
+
+@sandboxed
+def test_a_grade_is_one_of_the_bytes_that_were_graded(three, tmp_path, monkeypatch):
+    second_look(monkeypatch, lambda: hand_in(three, "bob", RIGHT))
+    first = grade_folder(three, tmp_path / "out")
+    monkeypatch.undo()
+    again = grade_folder(three, tmp_path / "out")
+    assert points(first)["bob"] == points(again)["bob"] == 2
+    assert again.fresh == 0
+
+
+def test_who_goes_away_or_comes_while_the_class_is_graded_has_no_grade_yet(tmp_path, monkeypatch):
+    for student in ("ana", "bob"):
+        (tmp_path / "in" / student).mkdir(parents=True)
+
+    def change():
+        (tmp_path / "in/ana").rmdir()
+        (tmp_path / "in/eve").mkdir()
+
+    second_look(monkeypatch, change)
+    summary = grade_folder(tmp_path / "in", tmp_path / "out")
+    assert summary.failed == {"ana": "it went away while the class was graded"}
+    assert summary.students.keys() == {"ana", "bob"} and len(summary.results["bob"]) == 5
+
+
+class Wedged(ThreadPoolExecutor):
+    """Takes everything and never answers."""
+
+    def submit(self, function, task):
+        return Future()
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_process_that_does_not_answer_holds_nobody_for_ever(times, tmp_path, monkeypatch):
+    from dlcourse.grading import grader
+
+    monkeypatch.setattr(grader, "PATIENCE", 0.0)
+    for student in ("ana", "bob"):
+        (tmp_path / "in" / student).mkdir(parents=True)
+    pools = []
+
+    def pool():
+        pools.append(Wedged(1) if len(pools) < times else ThreadPoolExecutor(1))
+        return pools[-1]
+
+    summary = grade_class(tmp_path / "in", tmp_path / "out", pool, notebooks=["momentum"], limits=Limits(total=0.05))
+    assert summary.failed == ({} if times == 1 else dict.fromkeys(("ana", "bob"), "its process does not answer"))
+    assert len(pools) == (2 if times == 1 else 6)
+
+
+@sandboxed
+def test_one_notebook_over_many_files_has_no_more_time_for_it():
+    from dlcourse.grading.answers import ask
+    from dlcourse.grading.grader import allowed
+
+    one, many = (Task("ana", ("momentum_step", "nesterov_step"), b"s", files) for files in ((), (("a", b""),) * 9))
+    assert allowed(one) == allowed(many) == one.limits.total
+    assert allowed(Task("ana", ("momentum_step", "adam_step"), b"s")) == 2 * one.limits.total
+    (answer,) = ask(notebook(RIGHT), {"momentum_step": []}, Sandbox(QUICK), until=0.0).answers["momentum_step"]
+    assert answer.kind == "time"
 
 
 @sandboxed

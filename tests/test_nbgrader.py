@@ -52,6 +52,47 @@ def damaged(source):
     return {"stripped": stripped, "doubled": doubled, "old": old}
 
 
+def pretended(source):
+    """A wrong first exercise, with metadata and cells changed so that it should not count, or others count more."""
+    made = json.loads(source)
+    stub = next(c for c in made["cells"] if c["metadata"]["nbgrader"]["grade_id"] == "momentum_step")
+    stub["source"] = "def momentum_step(*a):\n    return 0, 0\n"
+
+    def with_changes(names, **change):
+        copy = json.loads(json.dumps(made))
+        cells = {c["metadata"]["nbgrader"]["grade_id"]: c for c in copy["cells"]}
+        for name in names:
+            facts = cells[name]["metadata"]["nbgrader"]
+            of_cell = {key: change[key] for key in change.keys() & {"cell_type", "source", "attachments"}}
+            facts |= {key: value for key, value in change.items() if key not in of_cell}
+            cells[name] |= of_cell
+            if cells[name]["cell_type"] != "code":
+                for key in ("outputs", "execution_count"):
+                    cells[name].pop(key, None)
+        return copy
+
+    first, second = "check_momentum_step", "check_nesterov_step"
+    swapped = with_changes([first], grade_id="x")
+    for cell in swapped["cells"]:
+        facts = cell["metadata"]["nbgrader"]
+        facts["grade_id"] = {"x": second, second: first}.get(facts["grade_id"], facts["grade_id"])
+    return {
+        "no points": with_changes([first], points=0),
+        "many points": with_changes([second], points=1e9),
+        "points of no number": with_changes([second], points="nine"),
+        "swapped": swapped,
+        "unlocked": with_changes([first], locked=False, solution=True, source="2"),
+        "free text": with_changes([first], locked=False, solution=True, grade=True, checksum="x"),
+        "ungraded": with_changes([first], grade=False),
+        "a task": with_changes([first], task=True, grade=False, points=2),
+        "markdown": with_changes([first], cell_type="markdown"),
+        "raw": with_changes([first], cell_type="raw", attachments={}),
+        "solution in words": with_changes(["momentum_step"], cell_type="markdown"),
+        "everything is graded": with_changes(["intro", "imports", "momentum_step"], grade=True, points=50),
+        "another check": with_changes([first], source='dl.check("nesterov_step", nesterov_step)'),
+    }
+
+
 def scores(folder):
     nbgrader(folder, "export")
     with open(folder / "grades.csv", newline="") as file:
@@ -68,6 +109,7 @@ def course(tmp_path_factory):
     release = folder / "release/momentum/momentum.ipynb"
     handed_in = {"ana": MASTER.read_text(), "bob": release.read_text()}
     handed_in |= {student: json.dumps(made) for student, made in damaged(MASTER.read_text()).items()}
+    handed_in |= {student: json.dumps(made) for student, made in pretended(MASTER.read_text()).items()}
     handed_in |= {f"eve{n}": with_solution(release, code_of(ATTACKS[name])) for n, name in enumerate(HOSTILE)}
     for student, text in handed_in.items():
         place = folder / f"submitted/{student}/momentum"
@@ -80,7 +122,18 @@ def course(tmp_path_factory):
 
 def test_nbgraders_round_trip_gives_each_what_they_deserve(course):
     whole = dict.fromkeys(("ana", "stripped", "doubled", "old"), 9)
-    assert scores(course) == {**whole, "bob": 0, **{f"eve{n}": 0 for n in range(len(HOSTILE))}}
+    without_the_first = dict.fromkeys(pretended(MASTER.read_text()), 7)
+    nothing = dict.fromkeys(("bob", *(f"eve{n}" for n in range(len(HOSTILE)))), 0)
+    assert scores(course) == {**whole, **without_the_first, **nothing}
+
+
+def test_what_a_notebook_says_of_its_points_changes_no_maximum_and_leaves_nothing_to_grade_by_hand(course):
+    with open(course / "grades.csv", newline="") as file:
+        assert {row["max_score"] for row in csv.DictReader(file)} == {"9.0"}
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        assert not [each.student.id for each in book.find_assignment("momentum").submissions if each.needs_manual_grade]
 
 
 def test_its_feedback_says_what_our_check_says_and_nothing_that_was_expected(course):

@@ -12,17 +12,16 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from dlcourse.checks import exercises
 from dlcourse.grading import executors, feedback
-from dlcourse.grading.grader import Result, Task, digest_of, grade, names_in, students_seed
-from dlcourse.grading.journal import Journal
+from dlcourse.grading.grader import Result, Task, digest_of, grade, longest, names_in, students_seed
+from dlcourse.grading.journal import Journal, Key
 from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
-from dlcourse.grading.submissions import Submission, read
-from dlcourse.sweeps import submitted
+from dlcourse.grading.submissions import Submission, passed_over, read
 from dlcourse.workspace import UserError
 
 TRIES = 3  # for a task whose process, machine or sandbox failed
@@ -41,11 +40,16 @@ class Class:
     def look(self) -> "Class":
         table = exercises()
         for submission in self.submissions():
-            self.students[submission.student] = submission.problem
-            self.digests[submission.student] = digest_of(submission.files, submission.problem)
+            self.met(submission)
             found = {name for _, content in submission.files for name in names_in(content, tuple(table))}
             self.notebooks.update({table[name].notebook for name in found})
         return self
+
+    def met(self, submission: Submission) -> str:
+        """The digest of what was read just now; the class is what was read last."""
+        self.students[submission.student] = submission.problem
+        self.digests[submission.student] = digest_of(submission.files, submission.problem)
+        return self.digests[submission.student]
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Summary:
     exercises: tuple[str, ...]
     failed: dict[str, str] = field(default_factory=dict)
     fresh: int = 0  # submissions graded in this run
+    notes: list[str] = field(default_factory=list)  # what whoever grades should know
 
 
 def grade_class(
@@ -72,39 +77,75 @@ def grade_class(
 ) -> Summary:
     """Grade what lies in `place`, and write what is said above into `out`. executor: makes one, again if it breaks."""
     keep_private()
+    refuse_inside(place, out)
     group = Class(lambda: read(place)).look()
     if not group.students:
         raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
     names = assigned(group, notebooks)
-    secret = secret_of(seed_file or out / "secret")
+    seed_file = seed_file or out / "secret"
+    had_secret = seed_file.exists()
+    secret = secret_of(seed_file)
     with Journal(out / "journal.jsonl") as journal, Log(out / "grading.log") as log:
+        notes = list(noted(place, journal, "" if had_secret else str(seed_file)))
         done = {key for key, result in journal.results.items() if result.safe or not safe}
-        tasks = [
-            Task(student, tuple(n for n in names if (student, n, digest) not in done),
-                 students_seed(secret, student, digest), digest=digest, limits=limits or Limits(), safe=safe)
-            for student, digest in group.digests.items()
-        ]  # fmt: skip
-        waiting = {task.student: task for task in tasks if task.exercises}
+        waiting = {student for student, digest in group.digests.items() if left(names, student, digest, done)}
         log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
         log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in names}))}")
-        filled = (fill(waiting[s.student], s) for s in group.submissions() if s.student in waiting)
-        failed: dict[str, str] = {}
-        for task, results in with_bar(run(filled, executor), group, waiting, progress):
+        for note in notes:
+            log.say(note)
+        failed = dict.fromkeys(waiting, "it went away while the class was graded")
+
+        def tasks() -> Iterator[Task]:
+            """From what is read now: files may have changed since the first look."""
+            for handed_in in group.submissions():
+                student = handed_in.student
+                if student in waiting:
+                    digest = group.met(handed_in)
+                    seed, mine = students_seed(secret, student, digest), left(names, student, digest, done)
+                    work = handed_in.files, handed_in.problem, digest
+                    yield Task(student, mine, seed, *work, limits or Limits(), safe)
+
+        for task, results in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
+            del failed[task.student]
             if isinstance(results, str):
                 failed[task.student] = results
                 log.say(f"{task.student}: NOT GRADED, {results}")
             else:
                 journal.add(results)
                 log.say(told(task, results))
-        summary = Summary(collected(journal, group, names), group.students, names, failed, len(waiting) - len(failed))
+        found, fresh = collected(journal, group, names), len(waiting) - len(failed)
+        summary = Summary(found, group.students, names, failed, fresh, notes)
         for line in shared_tickets(summary):
             log.say(line)
     feedback.write(summary, out)
     return summary
 
 
-def fill(task: Task, submission: Submission) -> Task:
-    return replace(task, files=submission.files, problem=submission.problem)
+def left(names: Sequence[str], student: str, digest: str, done: set[Key]) -> tuple[str, ...]:
+    return tuple(name for name in names if (student, name, digest) not in done)
+
+
+def refuse_inside(place: Path, out: Path) -> None:
+    """What is written among the submissions would be taken for somebody's the next time."""
+    inner, outer = out.resolve(), place.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner / "feedback"):
+        remedy = "Give a folder beside it."
+        raise UserError(f"DIR must not be inside SUBMISSIONS, nor SUBMISSIONS in its pages; got out={out}. {remedy}")
+
+
+def noted(place: Path, journal: Journal, new_secret: str) -> Iterator[str]:
+    if names := passed_over(place):
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        yield f"Passed over, because the name is hidden: {', '.join(names[:5])}{more}. A student's? Then rename it."
+    if journal.skipped:
+        lines = ", ".join(map(str, journal.skipped[:5])) + (" …" if len(journal.skipped) > 5 else "")
+        yield f"No whole results in journal.jsonl, left out and graded again: line {lines}."
+    if new_secret and journal.results:
+        yield (
+            f"{new_secret} was not there and was made anew: {len(journal.results)} results of before stay, but their"
+            " inputs cannot be drawn again, and what is graded from now on meets others. Without journal.jsonl, all"
+            " are graded with the new one."
+        )
 
 
 def assigned(group: Class, notebooks: Sequence[str]) -> tuple[str, ...]:
@@ -158,11 +199,13 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
     try:
         while True:
             while job := next_job(tasks, again, under_way):
-                under_way[submitted(pool, grade, {"task": job[0]})] = job
+                under_way[executors.submitted(pool, grade, job[0])] = job
             if not under_way:
                 break
-            broken = False
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            patience = max(longest(task) for task, _ in under_way.values())
+            ended = wait(under_way, patience, return_when=FIRST_COMPLETED).done
+            broken = not ended  # not one of them in the time that each may take: nothing comes from there any more
+            for future in ended:
                 task, tries = under_way.pop(future)
                 try:
                     yield task, future.result()
@@ -173,7 +216,11 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
                     else:
                         yield task, f"{type(error).__name__}: {error}"
             if broken:
-                again += [(task, tries + 1) for task, tries in under_way.values()]
+                for task, tries in under_way.values():
+                    if tries < TRIES:
+                        again.append((task, tries + 1))
+                    else:
+                        yield task, "its process does not answer"
                 under_way.clear()
                 executors.end(pool)
                 pool = executor()
@@ -192,15 +239,14 @@ def next_job(tasks: Iterator[Task], again: list[Job], under_way: UnderWay) -> Jo
 
 
 def with_bar(
-    pairs: Iterable[tuple[Task, list[Result] | str]], group: Class, waiting: dict[str, Task], progress: bool
+    pairs: Iterable[tuple[Task, list[Result] | str]], students: int, waiting: int, progress: bool
 ) -> Iterator[tuple[Task, list[Result] | str]]:
     if not progress:
         yield from pairs
         return
     from tqdm import tqdm
 
-    before = len(group.students) - len(waiting)
-    with tqdm(total=len(group.students), initial=before, unit=" submissions", desc="graded") as bar:
+    with tqdm(total=students, initial=students - waiting, unit=" submissions", desc="graded") as bar:
         counts: Counter[str] = Counter()
         for task, results in pairs:
             counts["failed" if isinstance(results, str) else "refused" if task.problem else "read"] += 1
@@ -224,9 +270,8 @@ def told(task: Task, results: Sequence[Result]) -> str:
     points, out_of = sum(r.report.points for r in results), sum(r.report.out_of for r in results)
     marks = ["no sandbox"] if not task.safe else []
     marks += [task.problem] if task.problem else []
-    return f"{task.student}: {points:g} of {out_of:g} points, {results[0].seconds:.2f} s" + "".join(
-        f", {mark}" for mark in marks
-    )
+    seconds = max((r.seconds for r in results), default=0.0)
+    return f"{task.student}: {points:g} of {out_of:g} points, {seconds:.2f} s" + "".join(f", {mark}" for mark in marks)
 
 
 def shared_tickets(summary: Summary) -> Iterator[str]:

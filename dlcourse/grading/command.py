@@ -52,6 +52,7 @@ def wanted(rule: Rule, name: str, value: Any) -> Any:
 def told(summary: Summary, args: argparse.Namespace) -> str:
     refused = sum(map(bool, summary.students.values()))
     lines = [f"{len(summary.students)} submissions: {summary.fresh} graded now, {refused} could not be read."]
+    lines += summary.notes
     for student, why in list(summary.failed.items())[:5]:
         lines.append(f"Not graded: {student}. {why}")
     if summary.failed:

@@ -22,6 +22,7 @@ from dlcourse.checks.runner import Answer
 from dlcourse.grading.answers import Outcome, ask
 from dlcourse.grading.sandbox import Limits, Sandbox, keep_private
 
+PATIENCE = 120.0  # seconds beyond what a submission may take, for a machine that is busy
 JUDGING = threading.Lock()  # the references run with the standard output of the whole process turned away
 
 
@@ -90,10 +91,21 @@ def grade(task: Task) -> list[Result]:
     start = time.monotonic()
     table = exercises()
     reports = {name: missing(table[name], task.problem) for name in task.exercises}
+    until = start + allowed(task)
     for content, names, note in shared_out(task):
-        reports.update(grade_notebook(content, {name: table[name] for name in names}, task, note))
+        reports.update(grade_notebook(content, {name: table[name] for name in names}, task, until, note))
     seconds = round(time.monotonic() - start, 3)
     return [Result(task.student, name, task.digest, reports[name], task.safe, seconds) for name in task.exercises]
+
+
+def allowed(task: Task) -> float:
+    """Seconds for everything together: who spreads one notebook over many files has no more of them for it."""
+    return task.limits.total * len({exercises()[name].notebook for name in task.exercises})
+
+
+def longest(task: Task) -> float:
+    """Seconds after which no result is to be expected any more, starts of workers and the judge's work included."""
+    return 2 * allowed(task) + PATIENCE
 
 
 def shared_out(task: Task) -> list[tuple[bytes, list[str], str]]:
@@ -134,7 +146,7 @@ def is_defined(name: str, text: str) -> bool:
 
 
 def grade_notebook(
-    content: bytes, asked: Mapping[str, Exercise | Question], task: Task, note: str = ""
+    content: bytes, asked: Mapping[str, Exercise | Question], task: Task, until: float, note: str = ""
 ) -> dict[str, Report]:
     reports = {}
     sandbox = Sandbox(task.limits, task.safe)
@@ -142,7 +154,7 @@ def grade_notebook(
         names = [name for name, exercise in asked.items() if may_use_library(exercise) is library]
         calls = {name: asked[name].calls(draws(task.seed, name)) for name in names}
         if calls:
-            outcome = ask(content, calls, sandbox, library)
+            outcome = ask(content, calls, sandbox, library, until)
             for name in names:
                 report = verdict(asked[name], calls[name], outcome.answers[name])
                 reports[name] = with_notes(report, outcome, note)

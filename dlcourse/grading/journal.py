@@ -1,15 +1,19 @@
 """What is graded stays graded: one line of JSON for each result, added at the end of a file and never changed.
 
-A crash can tear the last line at most; it is left out when the file is read, and that result is graded again.
+A crash can tear the last line at most. What is no whole result, torn or changed by hand, is left out when the file is
+read and named in `skipped`; it is graded again.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from dlcourse.checks import Report, exercises
 from dlcourse.grading.grader import Result
 from dlcourse.workspace import UserError
 
@@ -21,20 +25,41 @@ def key(result: Result) -> Key:
     return result.student, result.exercise, result.digest
 
 
+def is_sound(part: Any) -> bool:
+    """Has every field of a result, of its report and of its findings the type it was declared with?"""
+    return all(has_its_type(getattr(part, field.name), field.type) for field in fields(part))
+
+
+def has_its_type(value: Any, kind: Any) -> bool:
+    if isinstance(value, Report | tuple):
+        return all(map(is_sound, value if isinstance(value, tuple) else [value]))
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
+
+
+def is_possible(report: Report) -> bool:
+    """All of the points for what passed, none for the rest. Of an exercise that is gone nothing is ever asked."""
+    known = exercises().get(report.name)
+    return known is None or report.points == (known.points if report.passed else 0)
+
+
 class Journal:
     """In a `with`; only one process at a time writes it."""
 
     def __init__(self, path: Path):
         self.path = path
         self.results: dict[Key, Result] = {}
+        self.skipped: list[int] = []  # the numbers of lines that are no results
 
     def __enter__(self) -> "Journal":
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(self.path, "ab")
         lock(self.file, self.path)
         content = self.path.read_bytes()
-        for line in content.split(b"\n"):
-            self.read_line(line)
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if line and not self.read_line(line):
+                self.skipped.append(number)
         if content and not content.endswith(b"\n"):
             self.file.write(b"\n")  # so that the next line is whole
         return self
@@ -42,13 +67,16 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.file.close()
 
-    def read_line(self, line: bytes) -> None:
+    def read_line(self, line: bytes) -> bool:
+        """Was it a whole result?"""
         try:
             result = Result.from_facts(json.loads(line))
-        except (ValueError, TypeError, KeyError):
-            return  # torn, or empty
-        if self.wants(result):
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return False
+        whole = is_sound(result) and result.exercise == result.report.name and is_possible(result.report)
+        if whole and self.wants(result):
             self.results[key(result)] = result
+        return whole
 
     def wants(self, result: Result) -> bool:
         before = self.results.get(key(result))

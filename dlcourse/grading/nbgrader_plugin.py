@@ -6,7 +6,7 @@
 Nothing of a submission runs in nbgrader's process or in a kernel any more. Where its Execute would run the notebook,
 the exercises are graded in the sandbox and each check cell gets what `dl.check` would have shown, or the error that
 nbgrader takes for no points. A graded cell that checks nothing of ours gets no points and says why. And a notebook
-whose metadata are damaged, or whose cells were doubled, no longer ends the grading of everybody.
+whose metadata are damaged, or whose cells were doubled, neither ends the grading of everybody nor changes what counts.
 """
 
 import re
@@ -32,37 +32,48 @@ CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
 class Restore(NbGraderPreprocessor):
     """Makes a notebook sound before nbgrader reads its metadata: one that is not would end the grading of all.
 
-    Metadata of a wrong form go, and of cells with one id the last one keeps it; check cells that are missing come back.
+    What a cell is and how much it counts stands in the gradebook, and nothing that a notebook says of it is taken: of
+    its metadata only the name, of several cells with one name the last. Locked cells are the master's, whatever became
+    of them, and those that check something come back when they are missing.
     """
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        seen: set[str] = set()
-        for cell in reversed(nb.cells):
-            facts = cell.metadata.pop("nbgrader", None)
-            if is_sound(facts) and facts["grade_id"] not in seen:
-                seen.add(facts["grade_id"])
-                cell.metadata["nbgrader"] = facts
         with Gradebook(resources["nbgrader"]["db_url"]) as book:
-            names = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
-            points = {cell.name: cell.max_score for cell in book.find_notebook(*names).grade_cells}
-            for source in book.find_notebook(*names).source_cells:
-                if source.name in points.keys() - seen and source.locked and source.cell_type == "code":
-                    nb.cells.append(check_cell(source, points[source.name]))
+            notebook = book.find_notebook(resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"])
+            known = {source.name: source for source in notebook.source_cells}
+            facts = {name: facts_of(source, notebook) for name, source in known.items()}
+            for place in reversed(range(len(nb.cells))):
+                name = name_of(nb.cells[place].metadata.pop("nbgrader", None))
+                if source := known.pop(name, None):
+                    nb.cells[place] = restored(nb.cells[place], source, facts[name])
+            for name, source in known.items():
+                if source.locked and facts[name]["grade"] and source.cell_type == "code":
+                    nb.cells.append(restored(None, source, facts[name]))
         return nb, resources
 
 
-def is_sound(facts: Any) -> bool:
-    if not isinstance(facts, dict) or facts.get("schema_version") != SCHEMA_VERSION:
-        return False
-    named = isinstance(facts.get("grade_id"), str)
-    return named and all(type(facts.get(key)) is bool for key in ("grade", "solution", "locked", "task"))
+def name_of(facts: Any) -> str:
+    name = facts.get("grade_id") if isinstance(facts, dict) else ""
+    return name if isinstance(name, str) else ""
 
 
-def check_cell(source: Any, points: float) -> Any:
-    kind = {"grade": True, "locked": True, "solution": False, "task": False, "cell_type": "code"}
-    facts = {"grade_id": source.name, "points": points, "checksum": source.checksum, **kind}
-    facts["schema_version"] = SCHEMA_VERSION
-    return nbformat.v4.new_code_cell(source.source, metadata={"nbgrader": facts})
+def facts_of(source: Any, notebook: Any) -> dict[str, Any]:
+    """A cell's metadata, as the gradebook has them."""
+    graded, tasks = ({c.name: c.max_score for c in cells} for cells in (notebook.grade_cells, notebook.task_cells))
+    solution = source.name in {cell.name for cell in notebook.solution_cells}
+    facts = {
+        "grade_id": source.name, "grade": source.name in graded, "solution": solution, "task": source.name in tasks,
+        "locked": source.locked, "cell_type": source.cell_type, "checksum": source.checksum,
+        "schema_version": SCHEMA_VERSION,
+    }  # fmt: skip
+    points = (graded | tasks).get(source.name)
+    return facts if points is None else {**facts, "points": points}
+
+
+def restored(cell: Any, source: Any, facts: dict[str, Any]) -> Any:
+    """A cell of the master's kind, with its text where it was locked and with the learner's where it was not."""
+    make = nbformat.v4.new_code_cell if source.cell_type == "code" else nbformat.v4.new_markdown_cell
+    return make(source.source if source.locked else cell.source, metadata={"nbgrader": facts})
 
 
 class SandboxExecute(NbGraderPreprocessor):

@@ -1,7 +1,7 @@
 """Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and four files of ours.
 
-No network, no home, no other processes, no shell; everything read-only but a small /tmp; an empty environment; limits
-on time, memory, files and processes. Under root the worker gets a user id that nobody else has; an ordinary user has
+No network, no home, no other processes, no shell; everything read-only, /tmp too; an empty environment; limits on time,
+memory, files and processes. Under root the worker gets a user id that nobody else has; an ordinary user has
 one of their own mapped to nobody. `python -m dlcourse.grading.sandbox` says whether it works here.
 """
 
@@ -126,9 +126,8 @@ class Sandbox:
             arguments += ["--ro-bind", setpriv(), "/setpriv"]
         for device in ("/dev/null", "/dev/urandom"):
             arguments += ["--dev-bind", device, device]
-        # 1777: under root it belongs to root, and the worker is somebody else.
-        arguments += ["--perms", "1777", "--size", str(self.limits.disk), "--tmpfs", "/tmp", "--chdir", "/tmp"]
-        return [*arguments, "--remount-ro", "/"]
+        # /tmp is there and read-only: a limit to its size would leave the number of empty files in it without one.
+        return [*arguments, *folders("/tmp"), "--chdir", "/tmp", "--remount-ro", "/"]
 
 
 def bubblewrap() -> list[str]:

@@ -1,13 +1,16 @@
 """What was handed in: a folder or a zip, as learning platforms export them, read without trusting any of it.
 
     for submission in read(path): submission.student, submission.files, submission.problem
+    passed_over(path): what is there and is taken for nobody's
 
-A folder or a zip for each student, or one file for each; anything deeper belongs to them too. Names may be Moodle's
+A folder or a zip for each student, or one file for each; anything deeper belongs to them too. One folder around the
+whole class does no harm. Names may be Moodle's
 (`Ana López_12345_assignsubmission_file_`), Canvas's (`lopezana_12345_67890_momentum.ipynb`) or nbgrader's
 (`ana/momentum/momentum.ipynb`). What is wrong with one submission is a problem of that student, in words, and of nobody
 else.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -18,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from dlcourse.checks import exercises
 from dlcourse.workspace import UserError
 
 NOTEBOOK = 10 << 20  # bytes of one notebook; ours have a few kilobytes
@@ -26,8 +30,9 @@ ENTRIES = 2000  # files of one student
 LEVELS = 8  # folders within folders
 STUDENTS = 100_000
 IGNORED = {"__MACOSX", "node_modules", "__pycache__"}
+DEBRIS = IGNORED | {".DS_Store", ".ipynb_checkpoints", ".git", ".gitignore", ".localized"}
 
-MOODLE = re.compile(r"^(?P<student>.+?_\d+)_assignsubmission_\w+?(?:_(?P<file>[^/]*))?$")
+MOODLE = re.compile(r"^(?P<student>.+_\d+)_assignsubmission_\w+?(?:_(?P<file>[^/]*))?$")
 CANVAS = re.compile(r"^(?P<student>[^\W_]+)(?:_LATE)?_(?P<number>\d+)_\d+_(?P<file>.+)$")
 
 
@@ -83,7 +88,7 @@ def read(place: Path) -> Iterator[Submission]:
 
 def in_folder(place: Path) -> list[Source]:
     found: dict[str, Source] = {}
-    for path in sorted(place.iterdir()):
+    for path in sorted(unwrapped(place).iterdir()):
         if not is_ignored(path.name):
             student = students_name(path.name)
             found.setdefault(student, Source(student)).paths.append(path)
@@ -105,22 +110,55 @@ def in_archive(archive: zipfile.ZipFile) -> list[Source]:
     return [found[name] for name in sorted(found)]
 
 
+def unwrapped(place: Path) -> Path:
+    """The folder that holds the class: `place`, or the one folder in it if that is what it looks like."""
+    inner = [path for path in place.iterdir() if not is_ignored(path.name)]
+    if len(inner) != 1 or inner[0].is_symlink() or not inner[0].is_dir():
+        return place
+    names = [Path(folder, file) for folder, _, files in os.walk(inner[0]) for file in files]
+    return place / wrapping_folder([name.relative_to(place).as_posix() for name in names])
+
+
 def wrapping_folder(names: list[str]) -> str:
-    """The one folder around everything that zipping a folder adds. With one thing in it, it is a student's own."""
+    """The one folder around everything that zipping a folder adds. With one thing in it, it is a student's own.
+
+    So it is with several of our notebooks, each under its own name or in a folder of that name, as nbgrader has it.
+    """
     places = [name.split("/") for name in names if not any(map(is_ignored, name.split("/")))]
     firsts = {parts[0] for parts in places}
     seconds = {parts[1] for parts in places if len(parts) > 1 and (is_notebook(parts[-1]) or is_zip(parts[-1]))}
     wrapped = len(firsts) == 1 and len(seconds) > 1 and all(len(parts) > 1 for parts in places)
-    return f"{firsts.pop()}/" if wrapped else ""
+    ours = {exercise.notebook for exercise in exercises().values()}
+    own = all(re.sub(r"\.(ipynb|zip)$", "", second, flags=re.IGNORECASE) in ours for second in seconds)
+    return f"{firsts.pop()}/" if wrapped and not own else ""
+
+
+def passed_over(place: Path) -> list[str]:
+    """What is at the top, is hidden, and is none of the debris that systems leave: a student may have such a name."""
+    if place.is_dir():
+        names = {path.name for path in unwrapped(place).iterdir()}
+    else:
+        with zipfile.ZipFile(place) as archive:
+            entries = [entry.filename for entry in archive.infolist()]
+        wrapped = wrapping_folder(entries)
+        names = {name.removeprefix(wrapped).split("/")[0] for name in entries if name.startswith(wrapped)}
+    return sorted(readable(name) for name in names if is_ignored(name) and name not in DEBRIS)
 
 
 def students_name(first: str) -> str:
     """The student of a folder or file at the top: the platform's additions are taken off."""
     if match := MOODLE.match(first):
-        return readable(match["student"])
+        return unmistakable(match["student"])
     if match := CANVAS.match(first):  # two students may have one name: the number tells them apart
-        return readable(f"{match['student']}_{match['number']}")
-    return readable(re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE))
+        return unmistakable(f"{match['student']}_{match['number']}")
+    return unmistakable(re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE))
+
+
+def unmistakable(name: str) -> str:
+    """Readable; where that loses something, what was lost is told apart by a number, or two students would be one."""
+    short = readable(name)
+    number = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return short if short == name else f"{short} {number}"
 
 
 def readable(name: str) -> str:

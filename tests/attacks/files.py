@@ -66,6 +66,12 @@ def link_to_neighbour(path):
     path.symlink_to(path.parent / "honest 1")
 
 
+def link_to_itself(path):
+    path.mkdir()
+    (path / "momentum.ipynb").symlink_to("momentum.ipynb")
+    (path / "work").symlink_to(path)
+
+
 def pipe(path):
     path.mkdir()
     os.mkfifo(path / "momentum.ipynb")
@@ -155,6 +161,7 @@ FILES = {
     "link to a file": (link_to_file, "is a link"),
     "link to a folder": (link_to_folder, "is a link"),
     "link to a neighbour's folder": (link_to_neighbour, "is a link"),
+    "links in a circle": (link_to_itself, "is a link"),
     "named pipe": (pipe, "no ordinary file"),
     "forty folders deep": (deep, "folders are more than"),
     "thousands of files": (many, "more than 2000 files"),
