@@ -83,6 +83,13 @@ class History:
             self.divergence = Divergence(np.where(bad.any(axis=0), bad.argmax(axis=0), -1).tolist())
         return self
 
+    def lane(self, number: int) -> "History":
+        """What happened to one lane."""
+        every = {name: values for name, values in vars(self).items() if name != "divergence" and len(values)}
+        step = -1 if self.divergence is None else self.divergence.step[number]
+        one = {name: values[..., number] for name, values in every.items()}
+        return History(**one, divergence=None if step < 0 else Divergence(step))
+
     def __repr__(self) -> str:
         end = f", train_loss={np.round(self.train_loss[-1], 4)}" if len(self.train_loss) else ""
         return f"History({len(self.loss)} steps, {len(self.train_loss)} epochs{end})"

@@ -92,7 +92,8 @@ class Network:
             rule = f"be in 0 … {self.lanes - 1}" if self.lanes else "be asked of a network that has lanes"
             refuse("Network.lane.number", rule, number, "Network(..., lanes=8) has the lanes 0 to 7.")
         seed = self.seed[number] if isinstance(self.seed, Sequence) and len(self.seed) > 1 else self.seed
-        one = Network([layer.lane(number) for layer in self.layers], self.input_shape, seed, None, self.parameters.dtype)
+        layers = [layer.lane(number) for layer in self.layers]
+        one = Network(layers, self.input_shape, seed, dtype=self.parameters.dtype)
         one.load_state({name: array[number] for name, array in self.state().items()})
         for place, layer in enumerate(self.layers):
             if layer.frozen:

@@ -62,3 +62,17 @@ def browser():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """For the lab engine, time passes only when a test says so."""
+    from toy_labs import Clock
+
+    from dlcourse.labs import jobs, lab
+
+    clock = Clock()
+    monkeypatch.setattr(lab, "time", clock)
+    monkeypatch.setattr(jobs, "time", clock)
+    monkeypatch.setattr(jobs, "PLAY", 0.0)
+    return clock

@@ -2,10 +2,7 @@
 
 import asyncio
 import gc
-import importlib
-import inspect
 import io
-import pkgutil
 import re
 import subprocess
 import sys
@@ -19,11 +16,10 @@ from ipywidgets import FloatLogSlider, FloatSlider, IntSlider
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 from PIL import Image
+from toy_labs import chapter_labs, describe_ramp, draw_ramp, failing, move, ramp, ramp_lab, same, shown, unpack
 
-import dlcourse.labs
 from dlcourse import datasets
-from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, ahead, jobs, start
-from dlcourse.labs import lab as engine
+from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, start
 from dlcourse.labs.controls import control
 from dlcourse.labs.picture import Painter, encode, leaves, still
 from dlcourse.plots import new_figure, panels
@@ -35,48 +31,6 @@ def warnings_are_errors():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
-
-
-# Two labs to play with
-
-
-def ramp(slope, shift=0.0):
-    return np.linspace(0.0, slope, 20) + shift
-
-
-def draw_ramp(figure, y):
-    if not figure.axes:
-        (ax,) = panels(figure)
-        ax.set(xlim=(0, 19), ylim=(-1, 1), xlabel="step")
-        ax.tick_params(labelleft=False)  # so that the layout is the same whatever the limits
-        (figure.art.line,) = ax.plot([], [])
-    (ax,) = figure.axes
-    low, high = ax.get_ylim()
-    if not low <= y.min() <= y.max() <= high:
-        ax.set_ylim(min(low, 2 * y.min()), max(high, 2 * y.max()))
-    figure.art.line.set_data(np.arange(len(y)), y)
-
-
-def describe_ramp(y, settings):
-    return f"From {y[0]:.3g} to {y[-1]:.3g} at slope {settings['slope']:g}."
-
-
-def ramp_lab(**more):
-    more = {"slope": Slider(-9.0, 9.0, 0.5, step=0.1), **more}
-    return Lab(ramp, draw_ramp, describe=describe_ramp, alt="A line.", figure_size=(4, 2), **more)
-
-
-def shown(lab):
-    """The pixels on the page."""
-    return unpack(lab.screen.png)
-
-
-def unpack(png):
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-
-
-def same(a, b):
-    return a.shape == b.shape and bool((a == b).all())
 
 
 # Controls
@@ -465,35 +419,10 @@ def yielding(slope):
 def test_run_may_return_or_yield():
     lab = Lab(yielding, draw_ramp, describe=describe_ramp, alt="A line.", figure_size=(4, 2), slope=(-9.0, 9.0, 0.5))
     assert lab.last_frame().png == ramp_lab().last_frame().png
-    for each, buttons in ((lab, ["Play", "Pin", "Reset", "Code"]), (ramp_lab(), ["Pin", "Reset", "Code"])):
+    names = ["Pin", "Sweep", "Reset", "Code"]
+    for each, buttons in ((lab, ["Play", *names]), (ramp_lab(), names)):
         row = next(box for box in each.show().children if "dlcourse-buttons" in box._dom_classes)
         assert [b.description for b in row.children] == buttons and all(b.tooltip for b in row.children)
-
-
-def failing(place):
-    """A lab of which one function fails above slope 1."""
-
-    def check(where, slope):
-        if where == place and slope > 1:
-            raise ArithmeticError(f"{where} fell over")
-
-    def run(slope):
-        check("run", slope)
-        return ramp(slope)
-
-    def draw(figure, y):
-        if not figure.axes:
-            panels(figure)
-            check("draw", y[-1])  # half of the figure is there
-            (figure.art.line,) = figure.axes[0].plot([], [])
-        check("draw", y[-1])
-        figure.art.line.set_data(np.arange(len(y)), y)
-
-    def describe(y, settings):
-        check("describe", settings["slope"])
-        return "Fine."
-
-    return Lab(run, draw, describe=describe, figure_size=(4, 2), slope=(0.0, 2.0, 0.5))
 
 
 @pytest.mark.parametrize("place", ["run", "draw", "describe"])
@@ -534,32 +463,6 @@ def test_divergence_is_told_without_warnings():
 
 
 # Reset, Pin, ghost, Code
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-    perf_counter = time = monotonic
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(engine, "time", clock)
-    monkeypatch.setattr(jobs, "time", clock)
-    monkeypatch.setattr(jobs, "PLAY", 0.0)
-    return clock
-
-
-def move(lab, clock, slope, pause=10.0):
-    clock.now += pause
-    lab.widgets["slope"].value = slope
 
 
 def pictures_sent(lab):
@@ -715,7 +618,7 @@ def test_code_reproduces_the_numbers_in_a_new_process():
     lab = start.digits()
     given = {"learning_rate": 0.0316, "momentum": 0.5, "width": 8, "seed": 3}
     *_, (_, losses) = lab.states(lab.settings(**given))
-    assert python(f"{lab.code(**given)}\nprint(state[1] == {losses!r})") == "True"
+    assert python(f"{lab.code(**given)}\nprint(state[1] == {np.array(losses).tolist()})") == "True"
 
 
 CELLS = [
@@ -754,15 +657,6 @@ def test_code_takes_along_what_a_factory_has_set():
 # The labs of the course
 
 
-def chapter_labs():
-    """Every function of dlcourse.labs that makes a lab without being told anything."""
-    for module in pkgutil.walk_packages(dlcourse.labs.__path__, "dlcourse.labs."):
-        for name, make in vars(importlib.import_module(module.name)).items():
-            own = inspect.isfunction(make) and make.__module__ == module.name
-            if own and make.__annotations__.get("return") is Lab and not inspect.signature(make).parameters:
-                yield pytest.param(make, id=f"{module.name.rpartition('.')[2]}.{name}")
-
-
 @pytest.mark.parametrize("make", list(chapter_labs()))
 def test_labs_of_the_course(make):
     lab = make()
@@ -780,246 +674,3 @@ def test_labs_of_the_course(make):
     with np.errstate(all="ignore"):  # one lab begins where training fails
         exec(lab.code(), scope)
     assert lab.describe(scope["state"], lab.settings()) == lab.last_frame().finding
-
-
-# On the event loop: the newest setting first
-
-
-def training(clock, steps=10, seconds=0.1, budget=0):
-    """A run that takes its time: `steps` states, one every `seconds`. Without a budget nothing is trained ahead."""
-
-    def run(slope):
-        runs.append(slope)
-        for step in range(1, steps + 1):
-            clock.now += seconds
-            yield ramp(slope * step / steps)
-
-    runs = []
-    lab = Lab(run, draw_ramp, describe=describe_ramp, figure_size=(4, 2), slope=Slider(0.0, 9.0, 1.0, step=0.1))
-    lab.runs, lab.jobs.ready.budget = runs, budget
-    return lab
-
-
-def watch(lab):
-    """A list that grows by (slope, finding) with every frame on the page."""
-    seen = []
-
-    def note(_):
-        assert f'"slope": {lab.screen.finding.rpartition(" ")[2][:-1]}' in lab.screen.settings.replace(".0}", "}")
-        seen.append(lab.screen.finding)
-
-    lab.screen.observe(note, "frame")
-    return seen
-
-
-def end(slope):
-    return describe_ramp(ramp(slope), {"slope": slope})
-
-
-def drive(lab, *changes, turns=1):
-    """Show the lab, make the changes one after the other, `turns` of the loop apart; the findings that were seen."""
-
-    async def reader():
-        lab.show()
-        lab.runs.clear()
-        seen = watch(lab)
-        for change in changes:
-            if callable(change):
-                change()
-            else:
-                lab.widgets["slope"].value = change
-            for _ in range(turns):
-                await asyncio.sleep(0)
-        await lab.jobs.task
-        return seen
-
-    return asyncio.run(asyncio.wait_for(reader(), 30))
-
-
-def test_the_newest_of_twenty_changes_wins(clock):
-    lab = training(clock)
-    slopes = [round(0.09 * k, 2) for k in range(20, 41)]
-    seen = drive(lab, *slopes)
-    assert seen[-1] == end(slopes[-1]) == lab.screen.finding
-    assert lab.runs[0] == slopes[0] and lab.runs[-1] == slopes[-1] and len(lab.runs) <= 3  # those between never ran
-    assert not set(seen) & {end(slope) for slope in slopes[:-1]}  # a job that is overtaken does not end
-    twin = training(clock)
-    twin.last_frame(slope=9.0)
-    lab.last_frame(slope=9.0)
-    assert same(unpack(lab.last_frame(slope=slopes[-1]).png), unpack(twin.last_frame(slope=slopes[-1]).png))
-
-
-def test_the_last_picture_belongs_to_the_last_setting(clock):
-    for seconds in (0.001, 0.04, 0.2):
-        lab = training(clock, seconds=seconds)
-        drive(lab, 0.18, 0.27, 0.36, 0.45, turns=3)
-        assert lab.screen.settings == '{"slope": 0.45}' and lab.screen.png == training(clock).last_frame(slope=0.45).png
-
-
-def test_a_short_job_is_finished_before_the_next(clock):
-    lab = training(clock, seconds=0.001)
-    assert drive(lab, 1.8, 2.7, turns=3)[-1] == end(2.7)
-    assert lab.runs[-1] == 2.7
-
-
-def test_a_long_job_shows_how_far_it_is(clock):
-    seen = drive(training(clock), 9.0)
-    assert len(seen) == 6 and seen[-1] == end(9.0)  # every 0.2 of one second, and the end
-    assert drive(training(clock, seconds=0.001), 9.0) == [end(9.0)]
-
-
-def test_play_shows_every_state(clock):
-    lab = training(clock, seconds=0.001)
-    seen = drive(lab, lambda: lab.play_button.click())
-    assert len(seen) == 11 and seen[-2:] == [end(1.0)] * 2
-
-
-def test_play_gives_way_to_a_change(clock):
-    lab = training(clock, seconds=0.001)
-    seen = drive(lab, lambda: lab.play_button.click(), 3.6, turns=3)
-    assert seen[-1] == end(3.6) and len(seen) < 11
-    assert lab.runs == [1.0, 3.6]
-
-
-def test_a_change_right_after_play_is_not_played(clock):
-    lab = training(clock, seconds=0.001)
-    assert drive(lab, lambda: (lab.play_button.click(), setattr(lab.widgets["slope"], "value", 3.6))) == [end(3.6)]
-
-
-def test_an_error_on_the_loop_leaves_the_lab_alive():
-    lab = failing("run")
-    lab.runs = []
-
-    async def reader():
-        lab.show()
-        lab.widgets["slope"].value = 2.0
-        await lab.jobs.task
-        problem = lab.screen.problem
-        lab.widgets["slope"].value = 0.5
-        lab.widgets["slope"].value = 0.75
-        await lab.jobs.task
-        return problem
-
-    assert asyncio.run(reader()).startswith("ArithmeticError") and lab.screen.problem == ""
-    assert lab.screen.settings == '{"slope": 0.75}'
-
-
-# Trained ahead
-
-
-def test_the_nearest_positions_are_trained_while_nothing_is_wanted(clock):
-    lab = training(clock, seconds=0.001, budget=2**20)
-    assert drive(lab, 3.0) == [end(3.0)]  # none of them is shown
-    assert lab.runs[:6] == [3.0, 3.1, 2.9, 3.2, 2.8, 3.3]
-    assert sorted(lab.runs) == lab.controls["slope"].positions()  # each of them once
-    assert lab.screen.ready == [0, 0.0, 1.0]
-
-
-def test_what_is_ready_is_looked_up_and_looks_the_same(clock):
-    lab = training(clock, seconds=0.001, budget=2**20)
-    assert drive(lab, 3.0, lambda: None, turns=3000)[-1] == end(3.0)
-
-    async def again():
-        lab.runs.clear()
-        lab.widgets["slope"].value = 7.0
-        await lab.jobs.task
-
-    asyncio.run(again())
-    assert lab.runs == [] and lab.screen.finding == end(7.0)
-    assert lab.screen.png == lab.last_frame(slope=7.0).png and lab.runs == [7.0]
-
-
-def test_a_request_interrupts_training_ahead(clock):
-    lab = training(clock, budget=2**20)  # a second each
-    seen = drive(lab, 3.0, 6.0, turns=40)
-    assert seen[-1] == end(6.0)
-    assert lab.runs.index(6.0) < 10 and lab.runs[lab.runs.index(6.0) + 1] == 6.1
-
-
-def test_one_lab_trains_ahead_at_a_time_and_the_memory_has_an_end(clock):
-    one, other = (training(clock, seconds=0.001, budget=2**20) for _ in range(2))
-
-    async def reader():
-        one.show(), other.show()
-        one.widgets["slope"].value = 3.0
-        for _ in range(8):
-            await asyncio.sleep(0)
-        other.widgets["slope"].value = 3.0
-        await asyncio.wait([one.jobs.task, other.jobs.task])
-
-    asyncio.run(reader())
-    assert len(one.runs) < 30 and len(other.runs) > 90
-    small = training(clock, seconds=0.001, budget=5 * ahead.size_of(ramp(1.0)))
-    drive(small, 3.0)
-    assert 4 <= len(small.jobs.ready.states) <= 5 and len(small.runs) <= 7
-
-
-def test_the_control_under_the_pointer_is_trained_before_it_moves(clock):
-    lab = training(clock, seconds=0.001, budget=2**20)
-
-    async def reader():
-        lab.show()
-        lab.runs.clear()
-        lab.on_approach(None, {"near": 0}, [])
-        await lab.jobs.task
-
-    asyncio.run(reader())
-    assert lab.runs[:2] == [1.1, 0.9] and lab.screen.finding == end(1.0)
-
-
-def test_an_error_ahead_is_told_when_the_reader_gets_there():
-    lab = failing("run")
-
-    async def reader():
-        lab.show()
-        lab.widgets["slope"].value = 0.75
-        await lab.jobs.task
-        return lab.screen.problem
-
-    assert asyncio.run(reader()) == ""
-
-
-@pytest.mark.parametrize(
-    "control, positions",
-    [
-        (Slider(0, 3, 1), [0, 1, 2, 3]),
-        (Slider(0, 11, 0, step=4), [0, 4, 8, 11]),
-        (Slider(0.0, 0.3, 0.0, step=0.1), [0.0, 0.1, 0.2, 0.3]),
-        (Slider(0.01, 1.0, 0.1, step=0.5, log=True), [0.01, 0.0316, 0.1, 0.316, 1.0]),
-        (Choice(["a", "b"], "b"), ["a", "b"]),
-        (Switch(True), [False, True]),
-    ],
-)
-def test_positions_of_a_control(control, positions):
-    assert control.positions() == positions
-
-
-def test_the_ready_stretch_ends_at_the_first_gap():
-    positions = [0, 1, 2, 3, 4]
-    assert ahead.stretch(positions, 2, {1, 2, 4}.__contains__) == (0.25, 0.5)
-    assert ahead.nearest(positions, 1) == [2, 0, 3, 4]
-
-
-def test_a_lab_shown_again_ends_what_the_old_page_was_doing(clock):
-    lab = training(clock)
-
-    async def reader():
-        lab.show()
-        lab.widgets["slope"].value = 9.0
-        old, screen = lab.jobs.task, lab.screen
-        await asyncio.sleep(0)  # the job has begun, and waits after the first of its pictures
-        lab.show()
-        seen = watch(lab)
-        await asyncio.wait([old])
-        return screen is not lab.screen, old.cancelled(), seen
-
-    assert asyncio.run(reader()) == (True, True, [])
-
-
-def test_a_lab_works_without_an_event_loop(clock):
-    lab = training(clock)
-    lab.show()
-    seen = watch(lab)
-    lab.widgets["slope"].value = 3.6
-    lab.play_button.click()
-    assert seen == [end(3.6)] * 2

@@ -9,6 +9,7 @@ import pytest
 import dlcourse as dl
 from dlcourse import shrinkage
 from dlcourse.labs.controls import Choice
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.regularization import brakes, committee, noise, overfitting, penalties, scarce
 
 LABS = [
@@ -75,7 +76,7 @@ def test_accuracies_are_those_of_single_runs():
     network = dl.Network(scarce.dense(), (64,), seed=1)
     more = {"epochs": 10, "batch_size": 25, "seed": 1, "regularizers": [dl.L2(0.01)]}
     dl.fit(network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.05, 0.9), train, **more)
-    assert both.shape == (1, 2) and both[0, 1] == scarce.shares_right(network, test)
+    assert both.shape == (1, 2) and both[0, 1] == share_right(network, test)
     assert scarce.points(np.array([[0.5, 0.6, 0.4], [0.5, 0.7, 0.2]])) == pytest.approx([15, -20])
 
 
@@ -117,7 +118,7 @@ def test_blurring_keeps_the_ink_of_an_even_page():
 
 
 def test_the_stopping_lab_agrees_with_a_training_that_stops():
-    _, best, last, done = overfitting.stop_in_time(0.03, 0.3, 3, seed=0)
+    best, last, done = overfitting.end_of(*overfitting.stop_in_time(0.03, 0.3, 3, seed=0))
     train, rest = scarce.digits(300, 0.3, 0)
     network, stop = dl.Network(scarce.dense(128), (64,), seed=0), dl.EarlyStopping(3)
     more = {"epochs": 50, "batch_size": 25, "validation": rest[:300], "stop": stop}

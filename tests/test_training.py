@@ -376,3 +376,21 @@ def test_memory_does_not_grow_over_repeated_fits():
     finally:
         tracemalloc.stop()
     assert last - first < 4096
+
+
+def test_the_history_of_one_lane():
+    x, y = np.linspace(-1, 1, 20)[:, None], np.linspace(-3, 1, 20)[:, None]
+    rates = [0.1, 1e12, 0.3]
+
+    def history(rate, lanes=None):
+        network = dl.Network([dl.Dense(1)], (1,), lanes=lanes)
+        more = {"epochs": 5, "batch_size": 5, "validation": (x, y)}
+        return dl.fit(network, dl.MeanSquaredError(), dl.Momentum(rate), (x, y), **more)
+
+    together = history(np.array(rates)[:, None], lanes=3)
+    for number, rate in enumerate(rates):
+        one, alone = together.lane(number), history(rate)
+        for name in ("loss", "learning_rate", "train_loss", "validation_loss", "validation_accuracy"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(alone, name), err_msg=name)
+        assert (one.divergence and one.divergence.step) == (alone.divergence and alone.divergence.step)
+    assert together.lane(1).divergence and not together.lane(0).divergence

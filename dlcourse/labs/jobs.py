@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dlcourse.labs.ahead import Ready, nearest, stretch
+from dlcourse.labs.ahead import LANES, Kept, Ready, groups, lane_of, nearest, side_by_side, stretch
+from dlcourse.labs.frame import Frame
 
 PATIENCE = 0.15  # seconds after which a long job shows how far it is, and gives way to a newer request
 PLAY = 0.05  # seconds a frame stands when a training run is played
 BREATH = 0.02  # seconds after which training ahead listens whether something is wanted
+SWEEP = 0.5  # seconds after which a sweep shows what has come meanwhile
 
 
 class Jobs:
@@ -81,16 +83,19 @@ class Jobs:
                     looked = time.monotonic()
                 if self.wanted is not None and (playing or looked - started > PATIENCE):
                     return
-            self.lab.put(state, settings)
+            kept = self.ready.get(settings)
+            self.lab.put(state, settings, kept)
             await asyncio.sleep(0.001)  # the picture goes out first
             self.lab.renew_ghost()
-            self.ready.keep(settings, state)
+            if kept is None:
+                self.keep(settings, *self.lab.shown)
         except Exception as error:
             self.lab.report(error, settings)
 
     def known(self, settings: dict[str, Any]) -> Iterator[Any]:
         """The last state at once, if it is there already."""
-        return iter([self.ready[settings]]) if settings in self.ready else self.lab.states(settings)
+        kept = self.ready.get(settings)
+        return iter([kept.state]) if kept else self.lab.states(settings)
 
     def at_once(self, settings: dict[str, Any]) -> None:
         """A job without an event loop."""
@@ -100,34 +105,59 @@ class Jobs:
                 pass
             self.lab.put(state, settings)
             self.lab.renew_ghost()
+            self.keep(settings, *self.lab.shown)
         except Exception as error:
             self.lab.report(error, settings)
 
-    async def train_ahead(self) -> None:
-        """Where the control in hand may be moved to, the nearest first, until something is wanted."""
-        name = self.in_hand
-        if name is None or self.lab.shown is None or self.ready.full:
-            return
-        settings, positions = self.lab.shown[1].settings, self.lab.controls[name].positions()
-        for value in nearest(positions, settings[name]):
-            there = settings | {name: value}
-            if there not in self.ready and not await self.prepare(there):
-                return
-            here = stretch(positions, settings[name], lambda v: settings | {name: v} in self.ready)
-            self.lab.screen.ready = [list(self.lab.controls).index(name), *here]
+    def keep(self, settings: dict[str, Any], state: Any, frame: Frame) -> bool:
+        return self.ready.keep(settings, Kept(state, frame, self.lab.painter.scenery))
 
-    async def prepare(self, settings: dict[str, Any]) -> bool:
-        """Run it and keep the last state. False: there is no room, or something else is to be done."""
+    def range_of(self, name: str) -> list[dict[str, Any]]:
+        """Where this control may be moved to, the nearest first."""
+        settings = self.lab.shown[1].settings
+        return [settings | {name: value} for value in nearest(self.lab.controls[name].positions(), settings[name])]
+
+    def stretch_of(self, name: str) -> tuple[float, float]:
+        settings, positions = self.lab.shown[1].settings, self.lab.controls[name].positions()
+        return stretch(positions, settings[name], lambda value: settings | {name: value} in self.ready)
+
+    async def train_ahead(self) -> None:
+        """The whole range of the control in hand, until something is wanted or the budget is spent."""
+        name = self.in_hand
+        if name is None or self.lab.shown is None:
+            return
+        todo = [there for there in self.range_of(name) if there not in self.ready]
+        self.ready.make_room([*self.range_of(name), self.lab.shown[1].settings])
+        swept = time.monotonic()
+        for group in groups(todo, LANES if name in self.lab.lanes else 1):
+            if self.ready.full or not await self.prepare(name, group):
+                break
+            self.lab.screen.ready = [list(self.lab.controls).index(name), *self.stretch_of(name)]
+            if time.monotonic() - swept > SWEEP:
+                self.lab.show_sweep()
+                swept = time.monotonic()
+        if todo and self.wanted is None:
+            self.lab.show_sweep()
+
+    async def prepare(self, name: str, group: list[dict[str, Any]]) -> bool:
+        """Run these settings, side by side if they are several, and keep where they end, with pictures.
+
+        False: there is no room, or something else is to be done.
+        """
         state, looked = None, time.monotonic()
         try:
-            for state in self.lab.states(settings):  # noqa: B007 - the last one counts
+            for state in self.lab.states(side_by_side(name, group)):  # noqa: B007 - the last one counts
                 if time.monotonic() - looked > BREATH:
                     await asyncio.sleep(0.001)
                     looked = time.monotonic()
                     if self.wanted is not None:
                         return False
+            for number, settings in enumerate(group):
+                one = state if len(group) == 1 else lane_of(state, number)
+                kept = self.keep(settings, one, self.lab.frame(one, settings))
+                await asyncio.sleep(0.001)
+                if not kept or self.wanted is not None or Jobs.in_use is not self or self.in_hand != name:
+                    return False
         except Exception:
             return False  # it is reported when the reader gets there
-        name, kept = self.in_hand, self.ready.keep(settings, state)
-        await asyncio.sleep(0.001)
-        return kept and self.wanted is None and Jobs.in_use is self and self.in_hand == name
+        return True

@@ -12,14 +12,16 @@ A change of a control asks for a new picture. When and in which order they are m
 import html
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import ipywidgets
 import numpy as np
 
+from dlcourse.labs.ahead import Kept
 from dlcourse.labs.code import reproduce
-from dlcourse.labs.controls import Control, control
+from dlcourse.labs.controls import Control, Slider, control
 from dlcourse.labs.frame import Frame, LabBox
 from dlcourse.labs.jobs import Jobs
 from dlcourse.labs.picture import Painter, encode
@@ -39,6 +41,8 @@ class Lab:
     describe(state, settings)  the finding in a sentence, without NaN
     alt                        what the picture is: kind of chart, axes. The finding is added to it.
     ghost                      False if an earlier run behind the present one would only confuse
+    lanes                      controls of which run also takes a column, (lanes, 1), and then returns all lanes in
+                               one state, on the last axis (see ahead.lane_of): their range is trained side by side
     controls                   name=Slider(…), Choice(…), Switch(…) or a short form; the names are run's
 
     An exception in one of the three is shown in the lab with the settings that caused it; the lab stays alive.
@@ -53,6 +57,7 @@ class Lab:
         alt: str = "",
         figure_size: tuple[float, float] = (9.0, 3.2),
         ghost: bool = True,
+        lanes: Sequence[str] = (),
         **controls: Any,
     ):
         self.run, self.draw, self.describe = run, draw, describe
@@ -63,6 +68,10 @@ class Lab:
             inspect.signature(run).bind(**self.controls)
         except TypeError as error:
             refuse("Lab.controls", f"be what run takes ({error})", list(controls), "Give one control per argument.")
+        for name in lanes:
+            if name not in self.controls:
+                unknown_name("Lab.lanes", name, self.controls)
+        self.lanes = lanes
         self.new_picture()
 
     # one frame, without any widget
@@ -123,7 +132,8 @@ class Lab:
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
         self.shown: tuple[Any, Frame] | None = None  # state and frame on the screen
         self.ghost: tuple[Any, Frame] | None = None
-        self.ghost_scene: Any = None  # what it was drawn on
+        self.scene = self.ghost_scene = None  # what the two were drawn on
+        self.swept: Any = None  # whose curves stand behind: a control, and where the others stand
         self.changed = 0.0
         self.screen.on_msg(self.on_approach)
         for widget in self.widgets.values():
@@ -145,13 +155,17 @@ class Lab:
         self.pin_button = ipywidgets.ToggleButton(description="Pin", icon="thumb-tack", tooltip="Keep this run behind")
         self.reset_button = ipywidgets.Button(description="Reset", icon="undo", tooltip="Back to the start")
         self.code_button = ipywidgets.ToggleButton(description="Code", icon="code", tooltip="The lines behind it")
+        self.sweep_button = ipywidgets.ToggleButton(
+            description="Sweep", icon="stream", tooltip="The curves of all positions of one control, behind"
+        )
         self.code_area = ipywidgets.HTML()
         self.code_area.add_class("dlcourse-code")
         self.play_button.on_click(self.on_play)
         self.reset_button.on_click(self.on_reset)
         self.pin_button.observe(self.on_pin, "value")
         self.code_button.observe(lambda _: self.show_code(), "value")
-        buttons = [self.pin_button, self.reset_button, self.code_button]
+        self.sweep_button.observe(self.on_sweep, "value")
+        buttons = [self.pin_button, self.sweep_button, self.reset_button, self.code_button]
         if inspect.isgeneratorfunction(self.run):
             buttons = [self.play_button, *buttons]
         return [self.box(buttons, "dlcourse-buttons"), self.code_area]
@@ -172,7 +186,7 @@ class Lab:
         settled = time.monotonic() - self.changed > PAUSE
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
-            self.ghost, self.ghost_scene = self.shown, self.painter.scenery
+            self.ghost, self.ghost_scene = self.shown, self.scene
             if self.haunted and self.shown:
                 self.screen.leave()
         self.jobs.ask(self.present())
@@ -181,7 +195,7 @@ class Lab:
         self.jobs.ask(self.present(), playing=True)
 
     def on_reset(self, _: Any) -> None:
-        self.pin_button.value = False
+        self.pin_button.value = self.sweep_button.value = False
         for name, widget in self.widgets.items():
             widget.value = self.controls[name].shown(self.controls[name].value)
         self.new_picture()
@@ -208,16 +222,53 @@ class Lab:
             self.screen.haunt(encode(self.pixels(self.ghost[0])))
             self.ghost_scene = self.painter.scenery
 
+    def on_sweep(self, change: Any) -> None:
+        if not change["new"]:
+            self.clear_sweep()
+            self.jobs.ask(self.present())
+        else:
+            first = next((n for n, c in self.controls.items() if isinstance(c, Slider)), next(iter(self.controls)))
+            self.show_sweep()  # what is ready already
+            self.jobs.approach(self.jobs.in_hand or first)
+
+    def line_of(self, settings: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        """The control in hand, and where the others stand: what varies along a sweep, and what does not."""
+        return self.jobs.in_hand, {n: v for n, v in settings.items() if n != self.jobs.in_hand}
+
+    def show_sweep(self) -> None:
+        """Put the curves of all positions of the control in hand, as far as they are ready, behind the present ones."""
+        if not self.sweep_button.value or self.shown is None or self.jobs.in_hand is None:
+            return
+        name, (state, frame) = self.jobs.in_hand, self.shown
+        range_of = [frame.settings | {name: value} for value in self.controls[name].positions()]
+        ready = [there for there in range_of if there in self.jobs.ready]
+        states = [kept.state for kept in map(self.jobs.ready.get, range_of) if kept]
+        draws = [partial(self.draw, self.painter.figure, each) for each in states]
+        with np.errstate(all="ignore"):
+            drawn = self.painter.stand_behind(draws)
+        if drawn:
+            ends = f"{ready[0][name]} (light) to {ready[-1][name]} (dark)"
+            self.screen.swept = f"Behind: {self.controls[name].label or name} from {ends}, {len(ready)} runs."
+        self.swept = self.line_of(frame.settings)
+        self.put(state, frame.settings)
+
+    def clear_sweep(self) -> None:
+        self.painter.stand_behind([])
+        self.swept, self.screen.swept = None, ""
+
     def show_code(self) -> None:
         lines = html.escape(self.code(**self.present())) if self.code_button.value else ""
         self.code_area.value = f"<pre tabindex='0'>{lines}</pre>" if lines else ""
 
     # what the jobs call
 
-    def put(self, state: Any, settings: dict[str, Any]) -> None:
-        """On the screen with it."""
-        frame = self.frame(state, settings)
-        self.shown, self.page.frame = (state, frame), frame
+    def put(self, state: Any, settings: dict[str, Any], kept: Kept | None = None) -> None:
+        """On the screen with it; the picture that was kept will do if nothing has changed behind it."""
+        if self.swept and self.swept != self.line_of(settings):
+            self.clear_sweep()
+        valid = kept is not None and kept.scenery is self.painter.scenery
+        frame = kept.frame if kept and valid else self.frame(state, settings)
+        self.shown, self.page.frame, self.scene = (state, frame), frame, self.painter.scenery
         self.screen.bare = self.painter.bare
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
         if self.pin_button.value and self.ghost is None:

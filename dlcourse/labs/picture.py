@@ -12,15 +12,18 @@ import io
 import struct
 import textwrap
 import zlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.spines import Spine
 from matplotlib.text import Text
 from PIL import Image
@@ -37,6 +40,7 @@ class Painter:
         self.scenery: Any = None  # the picture without the moving artists
         self.known: set[Artist] = set()
         self.axes: list[Axes] = []
+        self.behind: list[LineCollection] = []  # the curves of a sweep
         self.bare: list[list[float]] = []  # axes with the gid "no-ghost": two pictures on top of each other are none
 
     def pixels(self, draw: Callable[[], None]) -> np.ndarray:
@@ -54,6 +58,24 @@ class Painter:
 
     def frame(self, draw: Callable[[], None]) -> bytes:
         return encode(self.pixels(draw))
+
+    def stand_behind(self, draws: Sequence[Callable[[], None]]) -> bool:
+        """Put the curves of other states behind those of the present one, the first light, the last dark.
+
+        An empty list takes them away. The present state has to be drawn anew afterwards. False: there are none.
+        """
+        for curves in self.behind:
+            if curves.axes is not None:
+                curves.remove()
+        paths: dict[Line2D, list[np.ndarray]] = {line: [] for line in self.moving if is_curve(line)}
+        with styled():
+            for draw in draws:
+                draw()
+                for line, found in paths.items():
+                    found.append(points_of(line).copy())
+        self.behind = [fan(line, found) for line, found in paths.items() if len({xy.tobytes() for xy in found}) > 1]
+        self.scenery = None
+        return bool(self.behind)
 
     def set_scene(self, draw: Callable[[], None]) -> None:
         """Find out which artists move, and keep a picture of all that stays."""
@@ -97,6 +119,31 @@ class Painter:
         return any(a.stale and a not in self.moving for a in now) or any(
             part.stale for ax in self.figure.axes for part in (ax.xaxis, ax.yaxis, ax.patch)
         )
+
+
+def is_curve(artist: Artist) -> TypeGuard[Line2D]:
+    """A line that joins points; not single marks, and no white halo."""
+    return (
+        isinstance(artist, Line2D)
+        and artist.get_linestyle() != "None"
+        and len(points_of(artist)) > 2
+        and min(to_rgb(artist.get_color())) < 1
+    )
+
+
+def points_of(line: Line2D) -> np.ndarray:
+    """(points, 2)"""
+    return np.asarray(line.get_xydata())
+
+
+def fan(line: Line2D, paths: list[np.ndarray]) -> LineCollection:
+    """Thin curves under the line, in its colour: mixed with white, the first most."""
+    whites = np.linspace(0.8, 0.3, len(paths))[:, None]
+    colors = whites + (1 - whites) * np.array(to_rgb(line.get_color()))
+    curves = LineCollection(paths, colors=colors, linewidths=0.8, zorder=line.get_zorder() - 0.5)
+    assert line.axes
+    line.axes.add_collection(curves, autolim=False)
+    return curves
 
 
 def share_of(ax: Axes) -> list[float]:

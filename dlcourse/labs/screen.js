@@ -54,6 +54,7 @@ function render({ model, el }) {
   const finding = make(figure, "figcaption", { "aria-hidden": "true" }); // seen at once, said when the dragging ends
   const said = make(el, "p", { class: "dlcourse-said", role: "status" });
   const pinned = make(el, "p", { class: "dlcourse-pinned" });
+  const swept = make(el, "p", { class: "dlcourse-pinned" });
   const problem = make(el, "pre", { role: "alert" });
   let image = null, ghost = null, staying = 0, loading = false, newestGhost = 0, saying = 0;
 
@@ -111,7 +112,9 @@ function render({ model, el }) {
 
   function words() {
     pinned.textContent = model.get("pinned");
+    swept.textContent = model.get("swept");
     problem.textContent = model.get("problem");
+    swept.hidden = !swept.textContent;
     pinned.hidden = !pinned.textContent;
     problem.hidden = !problem.textContent;
     el.classList.toggle("dlcourse-broken", !problem.hidden);
@@ -119,7 +122,7 @@ function render({ model, el }) {
 
   model.on("change:frame", show);
   model.on("change:ghost change:left", haunt);
-  model.on("change:pinned change:problem", words);
+  model.on("change:pinned change:swept change:problem", words);
   model.on("change:ready", mark);
   show();
   haunt();

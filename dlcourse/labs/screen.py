@@ -30,6 +30,7 @@ class Screen(anywidget.AnyWidget):
     bare: Any = traitlets.List().tag(sync=True)  # [x0, y0, x1, y1] in shares from the top left, where no ghost is seen
     ready: Any = traitlets.List().tag(sync=True)  # [which control, from, to]: the share of it that is trained already
     pinned = traitlets.Unicode("").tag(sync=True)
+    swept = traitlets.Unicode("").tag(sync=True)  # what a sweep has put behind
     problem = traitlets.Unicode("").tag(sync=True)
     leaving = False
 

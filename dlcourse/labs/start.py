@@ -6,19 +6,22 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.plots import DigitGrid, curve, name_axes, panels
 
 
 def train_digits(learning_rate: float, momentum: float, width: int, seed: int) -> Iterator[Any]:
     train, _ = dl.datasets.digits()
-    network = dl.Network([dl.Dense(width), dl.ReLU(), dl.Dense(10)], input_shape=(64,), seed=seed)
+    layers, lanes = [dl.Dense(width), dl.ReLU(), dl.Dense(10)], lanes_of(learning_rate, momentum)
+    network = dl.Network(layers, input_shape=(64,), seed=seed, lanes=lanes)
     loss = dl.SoftmaxCrossEntropy()
     optimizer = dl.Momentum(learning_rate, momentum)
     losses = []
     for step in dl.training_steps(network, loss, optimizer, train, epochs=10, batch_size=64, seed=seed):
-        losses.append(float(step.loss))
+        losses.append(dl.to_host(step.loss).copy())
         yield network, losses
 
 
@@ -53,7 +56,7 @@ def describe_digits(state: Any, settings: dict[str, Any]) -> str:
             f"the loss is no number from step {step} on. Lower the learning rate."
         )
     _, test = dl.datasets.digits()
-    right = float((dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y).mean())
+    right = share_right(network, test)
     end = float(np.mean(losses[-20:]))
     verdict = f"the loss fell from {losses[0]:.2f} to {end:.3f} nats"
     if end >= 2.2:  # nobody who guesses among ten is less surprised than ln 10 = 2.30
@@ -70,6 +73,7 @@ def digits() -> Lab:
         draw_digits,
         describe=describe_digits,
         alt="Left, a curve: loss on each batch against the step, log scale. Right: digits with their predictions.",
+        lanes=["learning_rate", "momentum"],
         learning_rate=Slider(1e-3, 10**0.5, 0.1, log=True, label="learning rate η"),
         momentum=Slider(0.0, 0.99, 0.9, step=0.01, label="momentum μ"),
         width=Choice([2, 4, 8, 16, 32, 64, 128], 32, label="hidden units"),

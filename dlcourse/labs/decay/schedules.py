@@ -8,6 +8,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
@@ -58,7 +59,7 @@ def train(
             for schedule, value in zip(schedules, losses[-1].tolist(), strict=True):
                 if hasattr(schedule, "observe"):
                     schedule.observe(value)
-    right = (dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y).mean(axis=-1)
+    right = share_right(network, test)
     return Runs(schedules, np.array(rates), np.array(steps), np.array(losses), right)
 
 

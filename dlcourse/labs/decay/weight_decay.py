@@ -8,6 +8,7 @@ import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.decay.schedules import SMOOTH, STAIRS
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 from dlcourse.settings import Rate, settings
@@ -140,7 +141,7 @@ def cook(learning_rate: float, decay_rate: float, decay_steps: int, fall: str, f
             steps.append(step.number + 1)
             left.append(kept)
             losses.append(loss.forward(network.predict(digits.x), digits.y))
-    right = (dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y).mean(axis=-1)
+    right = share_right(network, test)
     return factor, np.array(steps), np.array(left), np.array(losses), right
 
 

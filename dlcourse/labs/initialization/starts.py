@@ -8,6 +8,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.plots import curve, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled
 
@@ -61,11 +62,6 @@ def train(starts: Any, activation: str, widths: Any, seeds: Any = (0,), *, data:
     history = dl.fit(net, dl.SoftmaxCrossEntropy(), rule, data or digits, **run)
     shape = (len(starts), len(seeds))
     return net, history.train_loss.reshape(-1, *shape), share_right(net, test).reshape(shape)
-
-
-def share_right(net: Any, data: Any) -> Any:
-    """The share of digits that it reads, one number or one per lane."""
-    return (dl.to_host(net.predict(data.x)).argmax(axis=-1) == data.y).mean(axis=-1)
 
 
 # The weights themselves

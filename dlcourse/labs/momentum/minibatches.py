@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import MOMENTUM, RATE, nameless
 from dlcourse.plots import contours, curve, name_axes, panels, path
 from dlcourse.plots.style import styled
@@ -107,20 +109,16 @@ def noise() -> Lab:
 # Digits, under batch size too
 
 
-def read(network: Any, data: Any) -> float:
-    """The share of digits that it reads correctly."""
-    return float((dl.to_host(network.predict(data.x)).argmax(axis=-1) == data.y).mean())
-
-
 def train_digits(learning_rate: float, momentum: float, batch_size: int, seed: int) -> Iterator[Any]:
     train, test = dl.datasets.digits()
-    network = dl.Network([dl.Dense(32), dl.ReLU(), dl.Dense(10)], input_shape=(64,), seed=seed)
+    layers, lanes = [dl.Dense(32), dl.ReLU(), dl.Dense(10)], lanes_of(learning_rate, momentum)
+    network = dl.Network(layers, input_shape=(64,), seed=seed, lanes=lanes)
     loss, optimizer = dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, momentum)
-    losses, right = [], [read(network, test)]
+    losses, right = [], [share_right(network, test)]
     for step in dl.training_steps(network, loss, optimizer, train, epochs=5, batch_size=batch_size, seed=seed):
-        losses.append(float(step.loss))
+        losses.append(dl.to_host(step.loss).copy())
         if step.ends_epoch:
-            right.append(read(network, test))
+            right.append(share_right(network, test))
         yield batch_size, losses, right
 
 
@@ -161,6 +159,7 @@ def digits() -> Lab:
         draw_training,
         describe=describe_training,
         alt="Left, loss on each batch against the examples seen, log scale. Right, share of new digits read.",
+        lanes=["learning_rate", "momentum"],
         learning_rate=Slider(1e-3, 10**0.5, 0.1, log=True, label=RATE),
         momentum=Slider(0.0, 0.99, 0.9, step=0.01, label=MOMENTUM),
         batch_size=Choice([4, 16, 64, 256, 1437], 64, label="batch size"),

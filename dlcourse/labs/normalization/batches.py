@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.labs.normalization.networks import ACTIVATIONS
 from dlcourse.layers.base import Layer
@@ -25,18 +27,18 @@ def two_modes(batch_size: int, decay: float, learning_rate: float, seed: int) ->
     train, test = dl.datasets.digits()
     norm = dl.BatchNorm(decay=decay)
     layers = [dl.Dense(32), norm, dl.ReLU(), dl.Dense(32), dl.BatchNorm(decay=decay), dl.ReLU(), dl.Dense(10)]
-    net, loss = dl.Network(layers, input_shape=(64,), seed=seed), dl.SoftmaxCrossEntropy()
-    seen, new, right, means, before = [], [], 0.0, [], 0.0
+    net = dl.Network(layers, input_shape=(64,), seed=seed, lanes=lanes_of(learning_rate))
+    loss = dl.SoftmaxCrossEntropy()
+    seen, new, right, means, before = [], [], 0.0, [], np.zeros(())
     options: Any = {"epochs": 22, "batch_size": batch_size, "seed": seed}  # enough for RUN steps of 256
     for step in dl.training_steps(net, loss, dl.SGD(learning_rate), train, **options):
-        running = float(norm.running_mean[0, CHANNEL])
+        running = dl.to_host(norm.running_mean)[..., 0, CHANNEL].astype(float)
         means.append(((running - decay * before) / (1 - decay), running))  # the batch's own, from what it changed
         before = running
-        seen.append(float(step.loss))
+        seen.append(dl.to_host(step.loss).copy())
         if step.number % EVERY == EVERY - 1:
-            scores = net.predict(test.x)
-            new.append(float(dl.SoftmaxCrossEntropy().forward(scores, test.y)))
-            right = float((dl.to_host(scores).argmax(axis=-1) == test.y).mean())
+            new.append(dl.to_host(dl.SoftmaxCrossEntropy().forward(net.predict(test.x), test.y)))
+            right = share_right(net, test)
         yield seen, new, right, means
         if step.number == RUN - 1:
             return
@@ -90,6 +92,7 @@ def train_predict() -> Lab:
         two_modes,
         draw_modes,
         describe=describe_modes,
+        lanes=["learning_rate"],
         alt="Left, loss in training and prediction against the step, log scale. Right, batch means and running mean.",
         figure_size=(9.0, 3.4),
         batch_size=Choice([2, 3, 4, 8, 16, 64, 256], 4, label="batch size"),

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
-from dlcourse.labs.momentum.minibatches import read
 from dlcourse.labs.normalization.networks import ACTIVATIONS, METHODS, NAMES, SCALE, build, trace
 from dlcourse.plots import look, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
@@ -87,18 +88,18 @@ FAMILY = ("without", "batch", "layer", "group", "weight")
 
 def train_family(batch_size: int, learning_rate: float, scale: float, seed: int) -> Any:
     train, test = dl.datasets.digits()
-    losses, right = [], []
+    losses, right, lanes = [], [], lanes_of(learning_rate, scale)
     for norm in FAMILY:
-        net = build(norm, depth=3, scale=scale, seed=seed)
+        net = build(norm, depth=3, scale=scale, seed=seed, lanes=lanes)
         loss, rule = dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9)
         seen = []
         for step in dl.training_steps(net, loss, rule, train, epochs=10, batch_size=batch_size, seed=seed):
             if step.number % 10 == 9:
-                seen.append(float(loss.forward(net.predict(test.x), test.y)))
+                seen.append(dl.to_host(loss.forward(net.predict(test.x), test.y)))
             if step.number == 99:
                 break
         losses.append(seen)
-        right.append(read(net, test))
+        right.append(share_right(net, test))
     return np.array(losses), np.array(right)
 
 
@@ -132,6 +133,7 @@ def relatives() -> Lab:
         train_family,
         draw_family,
         describe=describe_family,
+        lanes=["learning_rate", "scale"],
         alt="Five curves: loss on new digits against the step, log scale, one for each kind of normalization.",
         figure_size=(9.0, 3.8),
         batch_size=Choice([2, 4, 8, 16, 64, 128], 64, label="batch size"),

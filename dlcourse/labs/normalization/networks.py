@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE, nameless
-from dlcourse.labs.momentum.minibatches import read
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
 SCALE = "scale of the first weights"
@@ -79,15 +80,16 @@ TWINS = ("without", "batch")
 
 def train_twins(learning_rate: float, scale: float, depth: int, seed: int) -> Iterator[Any]:
     train, test = dl.datasets.digits()
-    nets = [build(norm, depth=depth, scale=scale, seed=seed) for norm in TWINS]
+    lanes = lanes_of(learning_rate, scale)
+    nets = [build(norm, depth=depth, scale=scale, seed=seed, lanes=lanes) for norm in TWINS]
     options: Any = {"epochs": EPOCHS, "batch_size": 64, "seed": seed}
     loss, rule = dl.SoftmaxCrossEntropy, dl.SGD
     runs = [dl.training_steps(net, loss(), rule(learning_rate), train, **options) for net in nets]
-    losses, right = [], [[read(net, test) for net in nets]]
+    losses, right = [], [[share_right(net, test) for net in nets]]
     for steps in zip(*runs, strict=True):
-        losses.append([float(step.loss) for step in steps])
+        losses.append([dl.to_host(step.loss).copy() for step in steps])
         if steps[0].ends_epoch:
-            right.append([read(net, test) for net in nets])
+            right.append([share_right(net, test) for net in nets])
         yield losses, right
 
 
@@ -125,6 +127,7 @@ def twins() -> Lab:
         train_twins,
         draw_twins,
         describe=describe_twins,
+        lanes=["learning_rate", "scale"],
         alt="Left, two curves: loss against the step, log scale. Right, share of new digits read after each epoch.",
         figure_size=(9.0, 3.4),
         learning_rate=Slider(1e-3, 10.0, 0.1, log=True, label=RATE),
@@ -148,7 +151,7 @@ def over_scales(rule: str, learning_rate: float, depth: int, eps: float) -> Any:
         signals.append(dl.activation_statistics(net, train.x[:256])[-2].std)
         loss, optimizer = dl.SoftmaxCrossEntropy(), RULES[rule](learning_rate)
         dl.fit(net, loss, optimizer, train, epochs=4, batch_size=128)
-        right.append((dl.to_host(net.predict(test.x)).argmax(axis=-1) == test.y).mean(axis=-1))
+        right.append(share_right(net, test))
     return np.array(signals), np.array(right)
 
 

@@ -10,6 +10,7 @@ from dlcourse.datasets import Dataset
 from dlcourse.ensembles import softmax
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, spread_labels
@@ -101,7 +102,7 @@ def stumble(learning_rate: float, limit: float, seed: int) -> Any:
     for step in dl.training_steps(network, loss, rule, Dataset(x, train.y), **more):
         losses.append(dl.to_host(step.loss).copy())
         lengths.append(measure.last)
-    return np.array(losses), np.array(lengths), scarce.shares_right(network, test)
+    return np.array(losses), np.array(lengths), share_right(network, test)
 
 
 class Lengths:

@@ -9,6 +9,7 @@ from dlcourse.datasets import Dataset
 from dlcourse.ensembles import snapshot
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
@@ -45,10 +46,10 @@ def members(source: str, count: int, job: str, seed: int) -> tuple[list[Any], Da
 def convene(source: str, count: int, job: str, seed: int) -> Any:
     networks, test = members(source, count, job, seed)
     test = test[:1000]
-    alone = np.array([float(scarce.shares_right(network, test)) for network in networks])
+    alone = np.array([float(share_right(network, test)) for network in networks])
     sizes = range(1, len(networks) + 1)
-    vote = np.array([float(scarce.shares_right(dl.Ensemble(networks[:n]), test)) for n in sizes])
-    mean = np.array([float(scarce.shares_right(dl.average_weights(networks[:n]), test)) for n in sizes])
+    vote = np.array([float(share_right(dl.Ensemble(networks[:n]), test)) for n in sizes])
+    mean = np.array([float(share_right(dl.average_weights(networks[:n]), test)) for n in sizes])
     return alone, vote, mean
 
 

@@ -9,6 +9,7 @@ import dlcourse as dl
 from dlcourse.datasets import Dataset
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, look, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled
@@ -36,8 +37,8 @@ def leave_out(method: str, rate: float, job: str, seed: int) -> Any:
     steps = dl.training_steps(network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.05, 0.9), train, **more)
     for step in steps:
         if step.number % 25 == 0:
-            seen.append((step.number, scarce.shares_right(network, test)))
-    learned = scarce.shares_right(network, train)
+            seen.append((step.number, share_right(network, test)))
+    learned = share_right(network, train)
     return method, mask(method, rate, train), np.array([n for n, _ in seen]), np.array([r for _, r in seen]), learned
 
 
@@ -152,7 +153,7 @@ def read_worlds(augment: Any, seed: int, epochs: int = 60) -> np.ndarray:
         network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.05, 0.9), train,
         epochs=epochs, batch_size=25, seed=seed, augment=augment,
     )  # fmt: skip
-    return np.array([float(scarce.shares_right(network, test)) for test in tests])
+    return np.array([float(share_right(network, test)) for test in tests])
 
 
 @lru_cache(maxsize=21)

@@ -1,12 +1,14 @@
 """The labs of 04_regularization that show the illness: moons, few digits, labels that are wrong, and when to stop."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 import dlcourse as dl
+from dlcourse.labs.ahead import lane_of, lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.regularization import scarce
@@ -33,9 +35,15 @@ class Curves:
         self.epochs.append(epoch)
         for name, (x, y) in self.data.items():
             scores = dl.to_host(self.network.predict(x))
-            self.loss[name].append(float(dl.SoftmaxCrossEntropy().forward(scores, y)))
-            self.right[name].append(float((scores.argmax(axis=-1) == y).mean()))
+            self.loss[name].append(dl.SoftmaxCrossEntropy().forward(scores, y))
+            self.right[name].append((scores.argmax(axis=-1) == y).mean(axis=-1))
         return self
+
+    def lane(self, number: int) -> "Curves":
+        """Those of one lane, with its network."""
+        one = Curves(self.network.lane(number), **self.data)
+        one.epochs, one.loss, one.right = self.epochs, lane_of(self.loss, number), lane_of(self.right, number)
+        return one
 
     def lowest(self, name: str) -> int:
         """Where the loss was lowest: which of the looks."""
@@ -79,25 +87,27 @@ def show(figure: Any, curves: Curves) -> None:
 def fit_moons(examples: int, units: int, strength: float, seed: int) -> Iterator[Any]:
     train, test = (dl.datasets.moons(n, noise=0.35, seed=s) for n, s in ((examples, seed), (1000, 1000)))
     layers = [dl.Dense(units), dl.ReLU(), dl.Dense(units), dl.ReLU(), dl.Dense(2)]
-    network = dl.Network(layers, input_shape=(2,), seed=seed)
+    network = dl.Network(layers, input_shape=(2,), seed=seed, lanes=lanes_of(strength))
     curves, penalty = Curves(network, train=train, test=test[:400]), [dl.L2(strength)]
     steps = dl.training_steps(
         network, dl.SoftmaxCrossEntropy(), dl.Adam(0.02), train, epochs=200, batch_size=examples, regularizers=penalty
     )
     for step in steps:
         if step.epoch % 10 == 9 or step.epoch in (0, 2, 5):
-            yield network, train, curves.look(step.epoch + 1)
+            yield train, curves.look(step.epoch + 1)
 
 
 def map_of(network: Any) -> np.ndarray:
     """How probable class 1 is, all over the view."""
     x, y = np.meshgrid(np.linspace(*VIEW[:2], 105), np.linspace(*VIEW[2:], 101))
-    scores = dl.to_host(network.predict(np.stack([x.ravel(), y.ravel()], axis=1).astype("float32")))
+    points = np.stack([x.ravel(), y.ravel()], axis=1).astype("float32")
+    scores = dl.to_host(network.predict(points))
+    network.predict(points[:1])  # a layer keeps its last batch: not this large one, in every run that the lab keeps
     return (1 / (1 + np.exp(np.clip(scores[:, 0] - scores[:, 1], -50, 50)))).reshape(x.shape)
 
 
 def draw_moons(figure: Any, state: Any) -> None:
-    network, train, curves = state
+    train, curves = state
     art = figure.art
     if not figure.axes:
         left, right = panels(figure, 1, 2, width_ratios=[1, 1.15])
@@ -111,14 +121,14 @@ def draw_moons(figure: Any, state: Any) -> None:
             looks = {"o": PALETTE["blue"], "s": PALETTE["vermillion"]}
             art.points = [left.plot([], [], marker=m, color=c, **edge)[0] for m, c in looks.items()]
         draw_loss(figure, right, {"train": "these points", "test": "new points"}, 200)
-    art.map.set_data(map_of(network))
+    art.map.set_data(map_of(curves.network))
     for label, points in enumerate(art.points):
         points.set_data(*train.x[train.y == label].T)
     show(figure, curves)
 
 
 def describe_moons(state: Any, settings: dict[str, Any]) -> str:
-    _, train, curves = state
+    train, curves = state
     best = curves.lowest("test")
     share, new = curves.right["train"][-1], scarce.percent(curves.right["test"][-1])
     return (
@@ -134,6 +144,7 @@ def moons() -> Lab:
         fit_moons,
         draw_moons,
         describe=describe_moons,
+        lanes=["strength"],
         alt="Left, a map of the answers with the points. Right, loss on these and on new points by epoch, log scale.",
         figure_size=(9.0, 3.8),
         examples=Slider(10, 200, 100, step=10, label=EXAMPLES),
@@ -216,21 +227,33 @@ def random_labels() -> Lab:
 # When to stop
 
 
-def stop_in_time(learning_rate: float, wrong: float, patience: int, seed: int) -> Any:
+@lru_cache(maxsize=8)
+def fifty_epochs(learning_rate: float, wrong: float, seed: int) -> Curves:
     train, rest = scarce.digits(300, wrong, seed)
     network = dl.Network(scarce.dense(128), input_shape=(64,), seed=seed)
     curves = Curves(network, train=train, validation=rest[:300], test=rest[300:800])
     for _ in watch(curves, dl.Momentum(learning_rate, 0.9), train, epochs=50, batch_size=25, seed=seed):
         pass
+    return curves
+
+
+def stop_in_time(learning_rate: float, wrong: float, patience: int, seed: int) -> Any:
+    """All epochs: where patience would have ended is seen afterwards, and costs no second training."""
+    return fifty_epochs(learning_rate, wrong, seed), patience
+
+
+def end_of(curves: Curves, patience: int) -> tuple[int, int, bool]:
+    """The best epoch, the one after which patience ends, and whether it does."""
     rule = dl.EarlyStopping(patience, restore_best=False)
     for loss in curves.loss["validation"]:
-        if rule.observe(loss, network):
+        if rule.observe(loss, curves.network):
             break
-    return curves, int(rule.best_epoch), int(rule.epoch), bool(rule.done)
+    return int(rule.best_epoch), int(rule.epoch), bool(rule.done)
 
 
 def draw_stop(figure: Any, state: Any) -> None:
-    curves, best, last, _ = state
+    curves, patience = state
+    best, last, _ = end_of(curves, patience)
     art = figure.art
     if not figure.axes:
         left, right = panels(figure, 1, 2)
@@ -252,7 +275,8 @@ def draw_stop(figure: Any, state: Any) -> None:
 
 
 def describe_stop(state: Any, settings: dict[str, Any]) -> str:
-    curves, best, last, done = state
+    curves, patience = state
+    best, last, done = end_of(curves, patience)
     kept, end = (scarce.percent(curves.right["test"][epoch]) for epoch in (best, -1))
     words = f"Patience ends after epoch {last}" if done else "Patience does not end within 50 epochs"
     return (

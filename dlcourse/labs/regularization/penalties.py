@@ -6,10 +6,12 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse import shrinkage
-from dlcourse.backend import Array
-from dlcourse.constraints import Constraint
+from dlcourse.backend import Array, weak
+from dlcourse.constraints import Constraint, per_window
+from dlcourse.labs.ahead import lanes_last, lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import share_right
 from dlcourse.labs.regularization import scarce
 from dlcourse.parameters import Parameters
 from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, pixels, spread_labels
@@ -24,15 +26,16 @@ EDGES = np.linspace(-1.55, 1.55, 32)  # the middle one of 31 bins is around zero
 class SoftThreshold(Constraint):
     """The L1 penalty as a projection after each step: w ← soft_threshold(w, ηλ) (Daubechies et al. 2004, ISTA)."""
 
-    def __init__(self, amount: float):
+    def __init__(self, amount: Any):
         self.amount = amount
 
     def project(self, parameters: Parameters) -> None:
+        amount = weak(self.amount, parameters.theta, "SoftThreshold.amount")
         for w in parameters.weights():
-            w[...] = shrinkage.soft_threshold(dl.to_host(w), self.amount)
+            w[...] = shrinkage.soft_threshold(dl.to_host(w), per_window(amount, w))
 
 
-def penalized(penalty: str, strength: float, learning_rate: float) -> dict[str, Any]:
+def penalized(penalty: str, strength: Any, learning_rate: float) -> dict[str, Any]:
     """The penalty as a setting of dl.fit. An elastic net gives half of its strength to each of the two."""
     if penalty == "L1, proximal":
         return {"constraints": [SoftThreshold(learning_rate * strength)]}
@@ -44,11 +47,11 @@ def penalized(penalty: str, strength: float, learning_rate: float) -> dict[str, 
 def learn_weights(penalty: str, strength: float, seed: int) -> Any:
     """One layer of 64 × 10 weights reads digits; some labels are wrong."""
     train, test = scarce.job("wrong digits", seed)
-    network = dl.Network([dl.Dense(10)], input_shape=(64,), seed=seed)
+    network = dl.Network([dl.Dense(10)], input_shape=(64,), seed=seed, lanes=lanes_of(strength))
     more = penalized(penalty, strength, learning_rate=0.5)
     dl.fit(network, dl.SoftmaxCrossEntropy(), dl.SGD(0.5), train, epochs=60, batch_size=50, seed=seed, **more)
-    right = [float(scarce.shares_right(network, data)) for data in (train, test)]
-    return dl.to_host(network.layers[0].W), right
+    w = lanes_last(network, dl.to_host(network.layers[0].W))
+    return w, [share_right(network, data) for data in (train, test)]
 
 
 def draw_weights(figure: Any, state: Any) -> None:
@@ -89,6 +92,7 @@ def weights() -> Lab:
         learn_weights,
         draw_weights,
         describe=describe_weights,
+        lanes=["strength"],
         alt="Left, a histogram of the weights. Right, the weights of ten digits as pictures of 8 by 8.",
         figure_size=(9.0, 3.6),
         penalty=Choice(PENALTIES, "L2", label="penalty"),
@@ -104,19 +108,20 @@ RULES = ["none", "max-norm", "unit-norm"]
 
 def hold(rule: str, limit: float, learning_rate: float, seed: int) -> Any:
     train, test = scarce.job("wrong digits", seed)
-    network = dl.Network(scarce.dense(32), input_shape=(64,), seed=seed)
+    network = dl.Network(scarce.dense(32), input_shape=(64,), seed=seed, lanes=lanes_of(limit, learning_rate))
     start = lengths_of(network)
     constraints = {"none": [], "max-norm": [dl.MaxNorm(limit)], "unit-norm": [dl.UnitNorm()]}[rule]
     more: Any = {"epochs": 50, "batch_size": 25, "seed": seed, "constraints": constraints}
     history = dl.fit(
         network, dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9), train, validation=test[:500], **more
     )
-    return rule, limit, start, lengths_of(network), history
+    return rule, np.squeeze(limit), start, lengths_of(network), history
 
 
 def lengths_of(network: Any) -> np.ndarray:
     """How long each hidden unit's incoming weights are, longest first."""
-    return np.sort(np.linalg.norm(dl.to_host(network.layers[0].W), axis=0))[::-1]
+    lengths = np.linalg.norm(dl.to_host(network.layers[0].W), axis=-2)
+    return np.sort(lanes_last(network, lengths), axis=0)[::-1]
 
 
 def draw_lengths(figure: Any, state: Any) -> None:
@@ -165,6 +170,7 @@ def lengths() -> Lab:
         hold,
         draw_lengths,
         describe=describe_lengths,
+        lanes=["limit", "learning_rate"],
         alt="Left, the length of each hidden unit's weights before and after. Right, share read correctly by epoch.",
         rule=Choice(RULES, "none", label="rule"),
         limit=Slider(0.25, 4.0, 1.0, step=0.25, label="limit c of max-norm"),

@@ -11,6 +11,7 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse.datasets import Dataset
+from dlcourse.labs.measure import share_right
 
 WRONG = 0.3  # of the labels of "wrong digits" are drawn anew; a tenth of those happens to be right
 JOBS = {"few digits": 100, "wrong digits": 300, "wavy lines": 1000}  # and how many examples there are
@@ -76,13 +77,8 @@ def accuracies(
         network = dl.Network(layers(), train.x.shape[1:], seed=[seed] * lanes, lanes=lanes)
         more = {"epochs": steps * 25 // len(train), "batch_size": 25, "seed": seed, **fit}
         dl.fit(network, dl.SoftmaxCrossEntropy(smoothing), optimizer, train, **more)
-        right.append(shares_right(network, test))
+        right.append(share_right(network, test))
     return np.array(right)
-
-
-def shares_right(network: Any, data: Dataset) -> Any:
-    """The share of examples that a network reads correctly; one number for each lane."""
-    return (dl.to_host(network.predict(data.x)).argmax(axis=-1) == data.y).mean(axis=-1)
 
 
 def points(shares: np.ndarray) -> np.ndarray:
