@@ -56,7 +56,7 @@ def test_tab_visits_every_control_in_order(start: Reader, lab: Locator) -> None:
     names = [stops.nth(i).evaluate(NAME) for i in range(count)]
     assert [name for name in names if not name.endswith(", value")] == [
         *("learning rate η", "momentum μ", "hidden units", "seed"),
-        *("Play", "Pin", "Reset", "Code"),
+        *("Play", "Pin", "Sweep", "Reset", "Code"),
     ]
 
 

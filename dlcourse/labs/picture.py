@@ -138,9 +138,9 @@ def points_of(line: Line2D) -> np.ndarray:
 
 def fan(line: Line2D, paths: list[np.ndarray]) -> LineCollection:
     """Thin curves under the line, in its colour: mixed with white, the first most."""
-    whites = np.linspace(0.8, 0.3, len(paths))[:, None]
+    whites, width = np.linspace(0.88, 0.25, len(paths))[:, None], max(0.4, min(1.0, 30 / len(paths)))
     colors = whites + (1 - whites) * np.array(to_rgb(line.get_color()))
-    curves = LineCollection(paths, colors=colors, linewidths=0.8, zorder=line.get_zorder() - 0.5)
+    curves = LineCollection(paths, colors=colors, linewidths=width, zorder=line.get_zorder() - 0.5)
     assert line.axes
     line.axes.add_collection(curves, autolim=False)
     return curves

@@ -54,7 +54,7 @@ function render({ model, el }) {
   const finding = make(figure, "figcaption", { "aria-hidden": "true" }); // seen at once, said when the dragging ends
   const said = make(el, "p", { class: "dlcourse-said", role: "status" });
   const pinned = make(el, "p", { class: "dlcourse-pinned" });
-  const swept = make(el, "p", { class: "dlcourse-pinned" });
+  const swept = make(el, "p", { class: "dlcourse-swept" });
   const problem = make(el, "pre", { role: "alert" });
   let image = null, ghost = null, staying = 0, loading = false, newestGhost = 0, saying = 0;
 
