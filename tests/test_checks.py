@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+import dlcourse as dl
 from dlcourse.checks import Exercise, Question, exercises, judge
 from dlcourse.checks.runner import run
 
@@ -54,3 +55,26 @@ def test_two_hundred_seeds_bring_no_false_verdict(exercise):
     for seed in range(200, 240):
         sentence, function = wrong[seed % len(wrong)]
         assert report(exercise, function, seed).mistake == sentence, f"seed {seed}: {sentence}"
+
+
+# What is asked for is what the library does
+
+
+def test_group_norm_of_the_exercise_is_the_layers():
+    exercise = TABLE["group_norm_forward"]
+    for x, gamma, beta, groups, eps in exercise.calls(np.random.default_rng(0)):
+        layer = dl.layers.GroupNorm(groups, eps)
+        network = dl.Network([layer], x.shape[1:], dtype="float64")
+        layer.gamma[:], layer.beta[:] = gamma, beta
+        np.testing.assert_allclose(exercise.reference(x, gamma, beta, groups, eps), network.forward(x), atol=1e-12)
+
+
+def test_angd_of_the_exercise_is_the_optimizers():
+    exercise = TABLE["angd_step"]
+    for theta, A, grad, scores, learning_rate, fisher_rate in exercise.calls(np.random.default_rng(0)):
+        right = exercise.reference(theta, A, grad, scores, learning_rate, fisher_rate)
+        rule = dl.optimizers.ANGD(learning_rate, fisher_rate)
+        rule.start(theta)
+        rule.A = A
+        for ours, its in zip(right, (rule.step(theta, grad, scores), rule.A), strict=True):
+            np.testing.assert_allclose(ours, its, atol=1e-10)

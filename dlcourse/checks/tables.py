@@ -6,8 +6,8 @@ from importlib import import_module
 from dlcourse.checks.exercise import Exercise, Question
 
 FILES = (
-    "first_steps", "initialization", "matrices", "momentum", "adaptive", "adam", "normalization", "directions",
-    "regularization", "noise", "generalization", "decay", "stairs", "looks",
+    "first_steps", "initialization", "matrices", "momentum", "adaptive", "natural", "adam", "normalization", "groups",
+    "directions", "regularization", "noise", "generalization", "decay", "stairs", "capstone", "looks",
 )  # fmt: skip
 
 
