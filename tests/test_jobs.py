@@ -178,6 +178,7 @@ def test_one_lab_trains_ahead_at_a_time_and_the_memory_has_an_end(clock):
 
     asyncio.run(reader())
     assert len(one.runs) < 30 and len(other.runs) > 90
+    assert not one.jobs.ready.kept and one.screen.ready == [] and other.jobs.ready.taken > 2**16
     size = ahead.size_of(ramp(3.0)) + len(one.last_frame(slope=3.0).png)
     small = training(clock, seconds=0.001, budget=5 * size)
     drive(small, 3.0)

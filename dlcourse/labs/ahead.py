@@ -8,7 +8,7 @@ import numpy as np
 
 from dlcourse.labs.frame import Frame
 
-BUDGET = 64 * 2**20  # bytes of states and pictures that one lab keeps
+BUDGET = 64 * 2**20  # bytes of states and pictures that the lab in use keeps
 UNKNOWN = 2**20  # what a state is taken for whose size cannot be told
 LANES = 8  # positions that train side by side: few enough that the nearest are ready soon
 

@@ -43,12 +43,19 @@ class Jobs:
         self.wanted, self.playing = settings, playing
         self.start()
 
+    def forget(self) -> None:
+        """The reader has gone on to another lab: one budget is enough for all labs of a page."""
+        self.ready.clear()
+        self.lab.screen.ready = []
+
     def approach(self, control: str) -> None:
         """This control may be moved next."""
         self.in_hand = control
         self.start()
 
     def start(self) -> None:
+        if Jobs.in_use not in (self, None):
+            Jobs.in_use.forget()
         Jobs.in_use = self
         if self.task is None or self.task.done():
             try:
@@ -110,7 +117,8 @@ class Jobs:
             self.lab.report(error, settings)
 
     def keep(self, settings: dict[str, Any], state: Any, frame: Frame) -> bool:
-        return self.ready.keep(settings, Kept(state, frame, self.lab.painter.scenery))
+        mine = Jobs.in_use in (self, None)
+        return mine and self.ready.keep(settings, Kept(state, frame, self.lab.painter.scenery))
 
     def range_of(self, name: str) -> list[dict[str, Any]]:
         """Where this control may be moved to, the nearest first."""
