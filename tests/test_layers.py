@@ -127,6 +127,16 @@ def test_gelu_is_exact_not_the_tanh_approximation():
     np.testing.assert_allclose(y, [[0.8413447460685429, 3 * 0.9986501019683699]], rtol=1e-14)  # x Φ(x)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_relu_lets_the_gradient_pass_above_zero_only(training):
+    layer, x = dl.ReLU(), np.float32([[-1, -0.0, 0, 1e-45, 0.3, 1, 7, np.inf]])
+    layer.build((8,))
+    if training:
+        layer.reserve(1, (), (), "float32")
+    np.testing.assert_array_equal(layer.forward(x), np.float32([[0, 0, 0, 1e-45, 0.3, 1, 7, np.inf]]))
+    np.testing.assert_array_equal(layer.backward(np.full_like(x, 3)), [[0, 0, 0, 3, 3, 3, 3, 3]])
+
+
 def test_leaky_relu_has_its_slope_at_zero():
     layer = dl.LeakyReLU(0.25)
     layer.build((3,))

@@ -133,6 +133,14 @@ def test_accuracy_is_the_share_of_right_answers():
     assert dl.MeanSquaredError().accuracy(z, z) is None
 
 
+@pytest.mark.parametrize("shape", [(50, 1), (200, 2), (200, 10), (3, 200, 4)])
+def test_of_several_equal_scores_the_first_counts(shape, rng):
+    scores, target = rng.integers(0, 3, shape).astype("float32"), rng.normal(size=shape).astype("float32")
+    scores[..., :20, :], scores[..., 20:40, 0] = np.nan, np.inf
+    right = scores.argmax(axis=-1) == target.argmax(axis=-1)
+    np.testing.assert_array_equal(dl.SoftmaxCrossEntropy().accuracy(scores, target), right.mean(axis=-1))
+
+
 def test_squared_error_takes_one_number_an_example():
     loss = dl.MeanSquaredError()
     assert loss.forward(np.array([[1.0], [3.0]]), np.array([0.0, 1.0])) == 2.5

@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -353,6 +354,18 @@ def test_memory_is_made_by_start_and_lives_where_theta_does(row):
         if isinstance(value, np.ndarray):
             assert value.shape == theta.shape and value.dtype == theta.dtype
             assert value is theta or not value.any()
+
+
+@every_optimizer
+def test_a_step_needs_little_memory_beside_theta(row):
+    """Three arrays of theta's size at the most: beyond, fetching memory takes longer than the arithmetic."""
+    optimizer, theta = row.single(), np.ones(10_000)
+    optimizer.start(theta)
+    tracemalloc.start()
+    optimizer.step(theta, theta / 2)
+    peak = tracemalloc.get_traced_memory()[1] - theta.nbytes  # without the gradient made here
+    tracemalloc.stop()
+    assert peak < 3.1 * theta.nbytes
 
 
 SETTINGS = [(row, name) for row in OPTIMIZERS for name in row.settings if name != "learning_rate"]

@@ -18,15 +18,16 @@ class ReLU(Layer):
     """
 
     def buffers(self, rows: int) -> dict[str, Shape]:
-        return {"zero": (rows, *self.output_shape), **super().buffers(rows)}
+        of = (rows, *self.output_shape)
+        return {"zero": of, "one1": of, **super().buffers(rows)}  # a single 0 is compared three times slower than many
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        zero = 0 if self.keep.zero is None else self.keep.zero  # one 0 is compared three times slower than many
-        self.y = xp.maximum(x, zero, out=self.keep.y)
+        self.y = xp.maximum(x, 0 if self.keep.zero is None else self.keep.zero, out=self.keep.y)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        passes = xp.sign(self.y, out=self.keep.dx)  # 1 where y > 0, else 0
+        passes = xp.minimum(self.y, 1 if self.keep.one1 is None else self.keep.one1, out=self.keep.dx)
+        passes = xp.ceil(passes, out=self.keep.dx)  # 1 where y > 0, else 0; xp.sign takes twice as long
         return xp.multiply(dy, passes, out=self.keep.dx)
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from dlcourse.backend import Array
-from dlcourse.optimizers.base import Average, Eps, Optimizer, larger, power, sqrt, zeros_like
+from dlcourse.optimizers.base import Average, Eps, Optimizer, larger, over_root, power, sqrt, zeros_like
 from dlcourse.settings import Rate, not_negative, settings
 
 
@@ -108,7 +108,8 @@ class Adam(Optimizer):
         self.m = self.average(self.m, self.beta1, grad)
         self.v = self.average(self.v, self.beta2, grad * grad)
         m_hat, v_hat = self.unbiased(self.m, self.beta1), self.unbiased(self.v, self.beta2)
-        theta -= lr * m_hat / (sqrt(v_hat) + self.weak(self.eps))
+        m_hat *= lr
+        theta -= over_root(m_hat, v_hat, self.weak(self.eps))
         return theta
 
 
@@ -139,7 +140,8 @@ class AMSGrad(Optimizer):
         self.v = self.average(self.v, self.beta2, grad * grad)
         self.v_max = larger(self.v_max, self.v)
         m_hat, v_hat = self.unbiased(self.m, self.beta1), self.unbiased(self.v_max, self.beta2)
-        theta -= lr * m_hat / (sqrt(v_hat) + self.weak(self.eps))
+        m_hat *= lr
+        theta -= over_root(m_hat, v_hat, self.weak(self.eps))
         return theta
 
 
@@ -175,7 +177,8 @@ class Nadam(Optimizer):
         self.product = self.product * mu
         self.m = self.average(self.m, self.beta1, grad)
         self.v = self.average(self.v, self.beta2, grad * grad)
-        now = self.weak((1.0 - mu) / (1.0 - self.product)) * grad
-        ahead = self.weak(mu_next / (1.0 - self.product * mu_next)) * self.m
-        theta -= lr * (now + ahead) / (sqrt(self.unbiased(self.v, self.beta2)) + self.weak(self.eps))
+        step = self.weak((1.0 - mu) / (1.0 - self.product)) * grad
+        step += self.weak(mu_next / (1.0 - self.product * mu_next)) * self.m
+        step *= lr
+        theta -= over_root(step, self.unbiased(self.v, self.beta2), self.weak(self.eps))
         return theta

@@ -93,6 +93,16 @@ def sqrt(value: Array) -> Array:
     return math.sqrt(value) if type(value) is float else xp.sqrt(value)
 
 
+def over_root(step: Array, average: Array, eps: Any) -> Array:
+    """step / (√average + ε), written over both if they are arrays: fetching memory takes longer than arithmetic."""
+    if not is_array(average):
+        return step / (sqrt(average) + eps)
+    xp.sqrt(average, out=average)
+    average += eps
+    step /= average
+    return step
+
+
 def larger(a: Array, b: Array) -> Array:
     """The larger of each two, in a if it is an array."""
     if type(b) is float:

@@ -8,7 +8,7 @@ by the same factor, 1 − ηλ.
 from typing import Any
 
 from dlcourse.backend import Array
-from dlcourse.optimizers.base import Average, Eps, Optimizer, WeightDecay, sqrt, zeros_like
+from dlcourse.optimizers.base import Average, Eps, Optimizer, WeightDecay, over_root, zeros_like
 from dlcourse.optimizers.momentum import Inertia
 from dlcourse.settings import Rate, settings
 
@@ -69,5 +69,6 @@ class AdamW(Optimizer):
         self.m = self.average(self.m, self.beta1, grad)
         self.v = self.average(self.v, self.beta2, grad * grad)
         m_hat, v_hat = self.unbiased(self.m, self.beta1), self.unbiased(self.v, self.beta2)
-        theta -= lr * m_hat / (sqrt(v_hat) + self.weak(self.eps))
+        m_hat *= lr
+        theta -= over_root(m_hat, v_hat, self.weak(self.eps))
         return theta
