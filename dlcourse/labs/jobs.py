@@ -112,7 +112,6 @@ class Jobs:
                 pass
             self.lab.put(state, settings)
             self.lab.renew_ghost()
-            self.keep(settings, *self.lab.shown)
         except Exception as error:
             self.lab.report(error, settings)
 
@@ -136,6 +135,7 @@ class Jobs:
             return
         todo = [there for there in self.range_of(name) if there not in self.ready]
         self.ready.make_room([*self.range_of(name), self.lab.shown[1].settings])
+        self.keep(self.lab.shown[1].settings, *self.lab.shown)
         swept = time.monotonic()
         for group in groups(todo, LANES if name in self.lab.lanes else 1):
             if self.ready.full or not await self.prepare(name, group):
