@@ -196,6 +196,14 @@ def test_the_notebooks_of_a_class_of_one_are_not_taken_for_students(files, zippe
     assert found.keys() == {"ana"} and len(found["ana"]) == 2
 
 
+def test_a_folder_around_the_class_is_named(tmp_path):
+    for student in ("ana", "bob"):
+        hand_in(tmp_path / "in/export", student, RIGHT)
+    summary = grade_folder(tmp_path / "in", tmp_path / "out", safe=False)
+    assert summary.students.keys() == {"ana", "bob"}
+    assert summary.notes == ["Everything lies in the folder export/: what is in there was taken for the class."]
+
+
 def test_a_link_around_everything_is_no_class(tmp_path):
     hand_in(tmp_path / "elsewhere", "ana", RIGHT)
     hand_in(tmp_path / "elsewhere", "bob", RIGHT)

@@ -44,12 +44,15 @@ def with_solution(release, source):
 def damaged(source):
     """The right solutions, in notebooks that stop stock nbgrader for the whole class, or cost their points there."""
     made = json.loads(source)
-    stripped, doubled, old = (json.loads(source) for _ in range(3))
+    stripped, doubled, old, colab = (json.loads(source) for _ in range(4))
     for cell in stripped["cells"]:
         cell["metadata"] = {}
     doubled["cells"] += made["cells"][-2:]
     old["cells"][3]["metadata"]["nbgrader"] = {"grade_id": "momentum_step"}
-    return {"stripped": stripped, "doubled": doubled, "old": old}
+    colab["nbformat_minor"] = 0
+    for cell in colab["cells"]:
+        del cell["id"]  # they came with 4.5
+    return {"stripped": stripped, "doubled": doubled, "old": old, "colab": colab}
 
 
 def pretended(source):
@@ -121,7 +124,7 @@ def course(tmp_path_factory):
 
 
 def test_nbgraders_round_trip_gives_each_what_they_deserve(course):
-    whole = dict.fromkeys(("ana", "stripped", "doubled", "old"), 9)
+    whole = dict.fromkeys(("ana", "stripped", "doubled", "old", "colab"), 9)
     without_the_first = dict.fromkeys(pretended(MASTER.read_text()), 7)
     nothing = dict.fromkeys(("bob", *(f"eve{n}" for n in range(len(HOSTILE)))), 0)
     assert scores(course) == {**whole, **without_the_first, **nothing}

@@ -21,7 +21,7 @@ from dlcourse.grading import executors, feedback
 from dlcourse.grading.grader import Result, Task, digest_of, grade, longest, names_in, students_seed
 from dlcourse.grading.journal import Journal, Key
 from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
-from dlcourse.grading.submissions import Submission, passed_over, read
+from dlcourse.grading.submissions import Submission, around, passed_over, read, readable
 from dlcourse.workspace import UserError
 
 TRIES = 3  # for a task whose process, machine or sandbox failed
@@ -134,6 +134,8 @@ def refuse_inside(place: Path, out: Path) -> None:
 
 
 def noted(place: Path, journal: Journal, new_secret: str) -> Iterator[str]:
+    if folder := around(place):
+        yield f"Everything lies in the folder {readable(folder)}: what is in there was taken for the class."
     if names := passed_over(place):
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         yield f"Passed over, because the name is hidden: {', '.join(names[:5])}{more}. A student's? Then rename it."

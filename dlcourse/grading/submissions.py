@@ -1,6 +1,7 @@
 """What was handed in: a folder or a zip, as learning platforms export them, read without trusting any of it.
 
     for submission in read(path): submission.student, submission.files, submission.problem
+    around(path): the one folder around the whole class, if there is one
     passed_over(path): what is there and is taken for nobody's
 
 A folder or a zip for each student, or one file for each; anything deeper belongs to them too. One folder around the
@@ -88,7 +89,7 @@ def read(place: Path) -> Iterator[Submission]:
 
 def in_folder(place: Path) -> list[Source]:
     found: dict[str, Source] = {}
-    for path in sorted(unwrapped(place).iterdir()):
+    for path in sorted((place / around(place)).iterdir()):
         if not is_ignored(path.name):
             student = students_name(path.name)
             found.setdefault(student, Source(student)).paths.append(path)
@@ -110,13 +111,16 @@ def in_archive(archive: zipfile.ZipFile) -> list[Source]:
     return [found[name] for name in sorted(found)]
 
 
-def unwrapped(place: Path) -> Path:
-    """The folder that holds the class: `place`, or the one folder in it if that is what it looks like."""
+def around(place: Path) -> str:
+    """The name of the one folder in `place` that holds the whole class, with a slash; "" where there is none."""
+    if not place.is_dir():
+        with zipfile.ZipFile(place) as archive:
+            return wrapping_folder(archive.namelist())
     inner = [path for path in place.iterdir() if not is_ignored(path.name)]
     if len(inner) != 1 or inner[0].is_symlink() or not inner[0].is_dir():
-        return place
+        return ""
     names = [Path(folder, file) for folder, _, files in os.walk(inner[0]) for file in files]
-    return place / wrapping_folder([name.relative_to(place).as_posix() for name in names])
+    return wrapping_folder([name.relative_to(place).as_posix() for name in names])
 
 
 def wrapping_folder(names: list[str]) -> str:
@@ -135,13 +139,12 @@ def wrapping_folder(names: list[str]) -> str:
 
 def passed_over(place: Path) -> list[str]:
     """What is at the top, is hidden, and is none of the debris that systems leave: a student may have such a name."""
+    wrapped = around(place)
     if place.is_dir():
-        names = {path.name for path in unwrapped(place).iterdir()}
+        names = {path.name for path in (place / wrapped).iterdir()}
     else:
         with zipfile.ZipFile(place) as archive:
-            entries = [entry.filename for entry in archive.infolist()]
-        wrapped = wrapping_folder(entries)
-        names = {name.removeprefix(wrapped).split("/")[0] for name in entries if name.startswith(wrapped)}
+            names = {name.removeprefix(wrapped).split("/")[0] for name in archive.namelist()}
     return sorted(readable(name) for name in names if is_ignored(name) and name not in DEBRIS)
 
 
