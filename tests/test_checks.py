@@ -78,3 +78,13 @@ def test_angd_of_the_exercise_is_the_optimizers():
         rule.A = A
         for ours, its in zip(right, (rule.step(theta, grad, scores), rule.A), strict=True):
             np.testing.assert_allclose(ours, its, atol=1e-10)
+
+
+def test_a_natural_gradient_without_damping_is_told_so_whether_or_not_the_solver_notices():
+    def bare(theta, grad, scores, learning_rate, damping):
+        return theta - learning_rate * np.linalg.solve(scores.T @ scores / len(scores), grad)
+
+    for seed in range(40):
+        found = report(TABLE["natural_gradient_step"], bare, seed)
+        failed = [finding.words for finding in found.findings if not finding.passed]
+        assert "no inverse" in found.mistake or any("damping" in words for words in failed), found

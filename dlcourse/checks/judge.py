@@ -26,6 +26,8 @@ ERRORS = {
     "could not be broadcast": "The shapes of two arrays do not fit. Did a sum or a mean lose an axis? keepdims=True "
     "keeps it.",
     "mismatch in its core dimension": "In a @ b the last axis of a meets the last but one of b, and they differ here.",
+    "Singular matrix": "This matrix has no inverse: there are directions about which it says nothing. Is something "
+    "missing on its diagonal?",
     "Generator' object has no attribute": "rng is one of NumPy's generators: it has rng.random, "
     "rng.uniform, rng.normal, rng.choice, rng.permutation.",
     "only length-1 arrays": "A function of math takes one number. Those of NumPy take arrays: np.exp, np.sqrt.",

@@ -66,6 +66,11 @@ natural_gradient_step = Exercise(
     draw=draw_steps,
     reference=lambda theta, grad, scores, learning_rate, damping:
         step_against(damped(fisher(scores), damping), theta, grad, learning_rate),
+    properties={
+        "thanks to damping, no step is longer than that of plain descent with the rate η/λ": lambda given, got:
+            np.linalg.norm(got - given.theta)
+            <= 1.00001 * given.learning_rate / given.damping * np.linalg.norm(given.grad),
+    },
     mistakes={
         "This is plain gradient descent: the Fisher matrix plays no part.": lambda t, g, s, lr, d: t - lr * g,
         "damping is left out. A few scores say nothing about most directions, and nothing cannot be inverted.":
