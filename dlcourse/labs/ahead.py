@@ -2,23 +2,15 @@
 
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from dlcourse.labs.frame import Frame
+from dlcourse.labs.frame import Shot
 
 BUDGET = 64 * 2**20  # bytes of states and pictures that the lab in use keeps
 UNKNOWN = 2**20  # what a state is taken for whose size cannot be told
 LANES = 8  # positions that train side by side: few enough that the nearest are ready soon
-
-
-class Kept(NamedTuple):
-    """Where a run ended, its picture, and what that was drawn on."""
-
-    state: Any
-    frame: Frame
-    scenery: Any
 
 
 class Ready:
@@ -26,27 +18,27 @@ class Ready:
 
     def __init__(self, budget: int = BUDGET):
         self.budget, self.taken = budget, 0
-        self.kept: dict[str, Kept] = {}
+        self.kept: dict[str, Shot] = {}
         self.sizes: dict[str, int] = {}
 
     def __contains__(self, settings: dict[str, Any]) -> bool:
         return repr(settings) in self.kept
 
-    def get(self, settings: dict[str, Any]) -> Kept | None:
+    def get(self, settings: dict[str, Any]) -> Shot | None:
         return self.kept.get(repr(settings))
 
     @property
     def full(self) -> bool:
         return self.taken >= self.budget
 
-    def keep(self, settings: dict[str, Any], kept: Kept) -> bool:
+    def keep(self, shot: Shot) -> bool:
         """Take it, if it fits; the lab asks for what it needs soonest first."""
+        settings, size = shot.frame.settings, size_of(shot.state) + len(shot.frame.png)
         if settings in self:
             return True
-        size = size_of(kept.state) + len(kept.frame.png)
         if self.taken + size > self.budget:
             return False
-        self.kept[repr(settings)], self.sizes[repr(settings)] = kept, size
+        self.kept[repr(settings)], self.sizes[repr(settings)] = shot, size
         self.taken += size
         return True
 

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets
 
@@ -24,6 +24,14 @@ class Frame:
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         png = base64.b64encode(still(self.png, self.finding)).decode()
         return {"image/png": png, "text/plain": self.finding}, {"image/png": {"alt": self.alt}}
+
+
+class Shot(NamedTuple):
+    """A frame, the state that it shows, and the scenery that it was drawn on (see picture.py)."""
+
+    state: Any
+    frame: Frame
+    scenery: Any
 
 
 class LabBox(ipywidgets.VBox):

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dlcourse.labs.ahead import LANES, Kept, Ready, groups, lane_of, nearest, side_by_side, stretch
-from dlcourse.labs.frame import Frame
+from dlcourse.labs.ahead import LANES, Ready, groups, lane_of, nearest, side_by_side, stretch
+from dlcourse.labs.frame import Shot
 
 PATIENCE = 0.15  # seconds after which a long job shows how far it is, and gives way to a newer request
 PLAY = 0.05  # seconds a frame stands when a training run is played
@@ -90,12 +90,10 @@ class Jobs:
                     looked = time.monotonic()
                 if self.wanted is not None and (playing or looked - started > PATIENCE):
                     return
-            kept = self.ready.get(settings)
-            self.lab.put(state, settings, kept)
+            self.lab.put(state, settings, self.ready.get(settings))
             await asyncio.sleep(0.001)  # the picture goes out first
             self.lab.renew_ghost()
-            if kept is None:
-                self.keep(settings, *self.lab.shown)
+            self.keep(self.lab.shown)
         except Exception as error:
             self.lab.report(error, settings)
 
@@ -115,17 +113,16 @@ class Jobs:
         except Exception as error:
             self.lab.report(error, settings)
 
-    def keep(self, settings: dict[str, Any], state: Any, frame: Frame) -> bool:
-        mine = Jobs.in_use in (self, None)
-        return mine and self.ready.keep(settings, Kept(state, frame, self.lab.painter.scenery))
+    def keep(self, shot: Shot) -> bool:
+        return Jobs.in_use in (self, None) and self.ready.keep(shot)
 
     def range_of(self, name: str) -> list[dict[str, Any]]:
         """Where this control may be moved to, the nearest first."""
-        settings = self.lab.shown[1].settings
+        settings = self.lab.shown.frame.settings
         return [settings | {name: value} for value in nearest(self.lab.controls[name].positions(), settings[name])]
 
     def stretch_of(self, name: str) -> tuple[float, float]:
-        settings, positions = self.lab.shown[1].settings, self.lab.controls[name].positions()
+        settings, positions = self.lab.shown.frame.settings, self.lab.controls[name].positions()
         return stretch(positions, settings[name], lambda value: settings | {name: value} in self.ready)
 
     async def train_ahead(self) -> None:
@@ -134,8 +131,8 @@ class Jobs:
         if name is None or self.lab.shown is None:
             return
         todo = [there for there in self.range_of(name) if there not in self.ready]
-        self.ready.make_room([*self.range_of(name), self.lab.shown[1].settings])
-        self.keep(self.lab.shown[1].settings, *self.lab.shown)
+        self.ready.make_room([*self.range_of(name), self.lab.shown.frame.settings])
+        self.keep(self.lab.shown)
         swept = time.monotonic()
         for group in groups(todo, LANES if name in self.lab.lanes else 1):
             if self.ready.full or not await self.prepare(name, group):
@@ -162,7 +159,7 @@ class Jobs:
                         return False
             for number, settings in enumerate(group):
                 one = state if len(group) == 1 else lane_of(state, number)
-                kept = self.keep(settings, one, self.lab.frame(one, settings))
+                kept = self.keep(self.lab.shot(one, settings))
                 await asyncio.sleep(0.001)
                 if not kept or self.wanted is not None or Jobs.in_use is not self or self.in_hand != name:
                     return False

@@ -19,10 +19,9 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-from dlcourse.labs.ahead import Kept
 from dlcourse.labs.code import reproduce
 from dlcourse.labs.controls import Control, Slider, control
-from dlcourse.labs.frame import Frame, LabBox
+from dlcourse.labs.frame import Frame, LabBox, Shot
 from dlcourse.labs.jobs import Jobs
 from dlcourse.labs.picture import Painter, encode
 from dlcourse.labs.screen import Screen
@@ -112,6 +111,9 @@ class Lab:
             png = encode(self.pixels(state))
         return Frame(png, f"{self.alt} {finding}".strip(), finding, settings)
 
+    def shot(self, state: Any, settings: dict[str, Any]) -> Shot:
+        return Shot(state, self.frame(state, settings), self.painter.scenery)
+
     def pixels(self, state: Any) -> np.ndarray:
         try:
             return self.painter.pixels(lambda: self.draw(self.painter.figure, state))
@@ -130,9 +132,8 @@ class Lab:
         self.jobs.begin()
         self.screen = Screen()
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
-        self.shown: tuple[Any, Frame] | None = None  # state and frame on the screen
-        self.ghost: tuple[Any, Frame] | None = None
-        self.scene = self.ghost_scene = None  # what the two were drawn on
+        self.shown: Shot | None = None  # what is on the screen
+        self.ghost: Shot | None = None
         self.swept: Any = None  # whose curves stand behind: a control, and where the others stand
         self.changed = 0.0
         self.screen.on_msg(self.on_approach)
@@ -186,7 +187,7 @@ class Lab:
         settled = time.monotonic() - self.changed > PAUSE
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
-            self.ghost, self.ghost_scene = self.shown, self.scene
+            self.ghost = self.shown
             if self.haunted and self.shown:
                 self.screen.leave()
         self.jobs.ask(self.present())
@@ -206,12 +207,12 @@ class Lab:
 
     def on_pin(self, change: Any) -> None:
         self.ghost = self.shown if change["new"] else None  # before the first picture: pinned as soon as it is there
-        self.screen.pinned = f"Pinned: {self.ghost[1].finding}" if self.ghost else ""
+        self.screen.pinned = f"Pinned: {self.ghost.frame.finding}" if self.ghost else ""
         self.show_ghost()
 
     def renew_ghost(self) -> None:
         """Show the same ghost on axes that have grown."""
-        if self.ghost is not None and self.ghost_scene is not self.painter.scenery:
+        if self.ghost is not None and self.ghost.scenery is not self.painter.scenery:
             self.show_ghost()
 
     def show_ghost(self) -> None:
@@ -219,8 +220,8 @@ class Lab:
         if self.ghost is None or not self.haunted:
             self.screen.haunt(b"")
         else:
-            self.screen.haunt(encode(self.pixels(self.ghost[0])))
-            self.ghost_scene = self.painter.scenery
+            self.screen.haunt(encode(self.pixels(self.ghost.state)))
+            self.ghost = self.ghost._replace(scenery=self.painter.scenery)
 
     def on_sweep(self, change: Any) -> None:
         if not change["new"]:
@@ -239,7 +240,7 @@ class Lab:
         """Put the curves of all positions of the control in hand, as far as they are ready, behind the present ones."""
         if not self.sweep_button.value or self.shown is None or self.jobs.in_hand is None:
             return
-        name, (state, frame) = self.jobs.in_hand, self.shown
+        name, (state, frame, _) = self.jobs.in_hand, self.shown
         range_of = [frame.settings | {name: value} for value in self.controls[name].positions()]
         ready = [there for there in range_of if there in self.jobs.ready]
         states = [kept.state for kept in map(self.jobs.ready.get, range_of) if kept]
@@ -262,13 +263,13 @@ class Lab:
 
     # what the jobs call
 
-    def put(self, state: Any, settings: dict[str, Any], kept: Kept | None = None) -> None:
-        """On the screen with it; the picture that was kept will do if nothing has changed behind it."""
+    def put(self, state: Any, settings: dict[str, Any], kept: Shot | None = None) -> None:
+        """On the screen with it; the one that was kept will do if nothing has changed behind it."""
         if self.swept and self.swept != self.line_of(settings):
             self.clear_sweep()
-        valid = kept is not None and kept.scenery is self.painter.scenery
-        frame = kept.frame if kept and valid else self.frame(state, settings)
-        self.shown, self.page.frame, self.scene = (state, frame), frame, self.painter.scenery
+        shot = kept if kept and kept.scenery is self.painter.scenery else self.shot(state, settings)
+        frame = self.page.frame = shot.frame
+        self.shown = shot
         self.screen.bare = self.painter.bare
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
         if self.pin_button.value and self.ghost is None:

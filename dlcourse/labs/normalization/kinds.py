@@ -1,5 +1,7 @@
 """The labs of 03_batch_normalization that compare: before or after the activation; batch, layer, group, weight norm."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,6 @@ import dlcourse as dl
 from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.labs.normalization.networks import ACTIVATIONS, METHODS, NAMES, SCALE, build, trace
 from dlcourse.plots import look, name_axes, panels, spread_labels
@@ -86,25 +87,24 @@ def placement() -> Lab:
 FAMILY = ("without", "batch", "layer", "group", "weight")
 
 
-def train_family(batch_size: int, learning_rate: float, scale: float, seed: int) -> Any:
+def train_family(batch_size: int, learning_rate: float, scale: float, seed: int) -> Iterator[Any]:
+    """Five nets, a hundred steps beside each other: after every ten, the loss on new digits and the share read."""
     train, test = dl.datasets.digits()
-    losses, right, lanes = [], [], lanes_of(learning_rate, scale)
-    for norm in FAMILY:
-        net = build(norm, depth=3, scale=scale, seed=seed, lanes=lanes)
-        loss, rule = dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9)
-        seen = []
-        for step in dl.training_steps(net, loss, rule, train, epochs=10, batch_size=batch_size, seed=seed):
-            if step.number % 10 == 9:
-                seen.append(dl.to_host(loss.forward(net.predict(test.x), test.y)))
-            if step.number == 99:
-                break
-        losses.append(seen)
-        right.append(share_right(net, test))
-    return np.array(losses), np.array(right)
+    lanes = lanes_of(learning_rate, scale)
+    options: Any = {"epochs": 10, "batch_size": batch_size, "seed": seed}
+    nets = [build(norm, depth=3, scale=scale, seed=seed, lanes=lanes) for norm in FAMILY]
+    loss, rule = dl.SoftmaxCrossEntropy, dl.Momentum
+    runs = [dl.training_steps(net, loss(), rule(learning_rate, 0.9), train, **options) for net in nets]
+    losses = []
+    for steps in islice(zip(*runs, strict=True), 100):
+        if steps[0].number % 10 == 9:
+            scores = [dl.to_host(net.predict(test.x)) for net in nets]
+            losses.append([loss().forward(z, test.y) for z in scores])
+            yield losses, [(z.argmax(axis=-1) == test.y).mean(axis=-1) for z in scores]
 
 
 def draw_family(figure: Any, state: Any) -> None:
-    losses, _right = state
+    losses = np.array(state[0]).T
     art = figure.art
     if not figure.axes:
         (ax,) = panels(figure)
@@ -114,7 +114,7 @@ def draw_family(figure: Any, state: Any) -> None:
         for line in art.lines:
             line.marks = 10
     for line, values in zip(art.lines, losses, strict=True):
-        line.set_data(np.arange(10, 101, 10), np.clip(values, 0.08, 10))
+        line.set_data(10 * np.arange(1, len(values) + 1), np.clip(values, 0.08, 10))
     spread_labels(art.lines)
 
 
@@ -122,9 +122,10 @@ def describe_family(state: Any, settings: dict[str, Any]) -> str:
     losses, right = state
     words = [
         f"{NAMES[name]} {share:.0%}" if np.isfinite(values[-1]) else f"{NAMES[name]} diverges"
-        for name, values, share in zip(FAMILY, losses, right, strict=True)
+        for name, values, share in zip(FAMILY, np.array(losses).T, right, strict=True)
     ]
-    return f"New digits read after 100 steps of {settings['batch_size']} examples: {', '.join(words)}."
+    steps = f"{10 * len(losses)} steps of {settings['batch_size']} examples"
+    return f"New digits read after {steps}: {', '.join(words)}."
 
 
 def relatives() -> Lab:

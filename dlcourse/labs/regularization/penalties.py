@@ -108,7 +108,7 @@ RULES = ["none", "max-norm", "unit-norm"]
 
 def hold(rule: str, limit: float, learning_rate: float, seed: int) -> Any:
     train, test = scarce.job("wrong digits", seed)
-    network = dl.Network(scarce.dense(32), input_shape=(64,), seed=seed, lanes=lanes_of(limit, learning_rate))
+    network = dl.Network(scarce.dense(32), input_shape=(64,), seed=seed, lanes=lanes_of(limit))
     start = lengths_of(network)
     constraints = {"none": [], "max-norm": [dl.MaxNorm(limit)], "unit-norm": [dl.UnitNorm()]}[rule]
     more: Any = {"epochs": 50, "batch_size": 25, "seed": seed, "constraints": constraints}
@@ -170,7 +170,7 @@ def lengths() -> Lab:
         hold,
         draw_lengths,
         describe=describe_lengths,
-        lanes=["limit", "learning_rate"],
+        lanes=["limit"],
         alt="Left, the length of each hidden unit's weights before and after. Right, share read correctly by epoch.",
         rule=Choice(RULES, "none", label="rule"),
         limit=Slider(0.25, 4.0, 1.0, step=0.25, label="limit c of max-norm"),
