@@ -22,6 +22,8 @@ PIECES = {
     "surfaces": [["surfaces.py"]],
     "replot": [["replot.py"]],
     "sweeps": [["sweeps.py"]],
+    "growth": [["growth.py", "size"], ["growth.py", "fits"], ["growth.py", "events"]],
+    "startup": [["startup.py", "import"], ["startup.py", "server"], ["startup.py", "chapters"]],
     "checks": [["checks.py"]],
     "grading": [["grading.py", "speed"], ["grading.py", "flood"], ["grading.py", "class"]],
     "browser": [["browser.py", "--rounds", "2"]],

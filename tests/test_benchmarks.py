@@ -1,6 +1,7 @@
 """The benchmarks still run, with no other library installed, and their reports can be read back."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,21 @@ def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_pa
     assert candidates <= rows.keys()
     assert all(ms > 0 for ms, _ in rows.values())
     assert rows[min(candidates & {"dlcourse", "lanes", "one after the other"})][1] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["growth.py", "size=2"], r"Data: examples in all\n\n.*\n.*\n\| 100 \| [\d.]+ \| \d+ \| 0\.\d+ \|\n\| 300 \|"),
+        (["growth.py", "fits=10", "events=10"], r"\| 10 \| [\d.]+ \| [\d,]+ \|\n\nFrom the first look .*\n\n## Moves"),
+        (["startup.py", "import=1"], r"`import dlcourse` \| 0\.\d+ \| \d\.\d+ \|"),
+    ],
+)
+def test_a_benchmark_says_what_it_saw(command, sentence, tmp_path):
+    script, *arguments = command
+    program = [sys.executable, str(BENCHMARKS / script), *arguments]
+    text = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, cwd=tmp_path).stdout
+    assert re.search(sentence, text), text
 
 
 def test_the_committed_results_can_be_drawn(tmp_path):
