@@ -3,6 +3,7 @@
 import gc
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -22,9 +23,10 @@ def one_core() -> None:
 def in_turn(
     candidates: dict[str, Callable[[], object]], rounds: int = 15, seconds: float = float("inf")
 ) -> dict[str, float]:
-    """Median milliseconds of each, run A B C A B C … so that a drift of the machine hits all alike.
+    """Median milliseconds of each, run in rounds so that a drift of the machine hits all alike.
 
-    One that has had its `seconds`, and three rounds, sits out the rest.
+    Each round has an order of its own: behind a compiler that has emptied the caches anybody is slow, and nobody is
+    to stand there always. One that has had its `seconds`, and three rounds, sits out the rest.
     """
     taken: dict[str, list[float]] = {name: [] for name in candidates}
     for job in candidates.values():
@@ -32,8 +34,9 @@ def in_turn(
         job()
     gc.collect()
     gc.disable()
+    shuffled = random.Random(0)
     for _ in range(rounds):
-        for name, job in candidates.items():
+        for name, job in shuffled.sample(list(candidates.items()), len(candidates)):
             if len(taken[name]) >= 3 and sum(taken[name]) > 1e3 * seconds:
                 continue
             start = time.perf_counter()
