@@ -1,4 +1,4 @@
-"""Where the time of a job goes: `python benchmarks/parts.py [a b c d]`
+"""Where the time of a job goes: `python benchmarks/parts.py [a b c d lanes]`
 
 Every part of a step is timed in place, microseconds a step. The clock itself costs 0.1 to 0.2 µs each time, which the
 parts contain and the whole, measured without it, does not. "matrix products alone" are the same products of the same
@@ -51,12 +51,13 @@ def seconds(job):
 
 def products(network, rows):
     """A function that does the products of one step, forward and back, into arrays that are there already."""
-    todo = []
+    todo, lanes = [], network.parameters.lead
     for number, layer in enumerate(part for part in network.layers if isinstance(part, dl.Dense)):
-        x1, dy = (np.ones((n, rows), "float32").T for n in (layer.Wb.shape[0], layer.units))
-        dx = np.ones((layer.Wb.shape[0] - 1, rows), "float32").T
-        todo += [(np.matmul, x1, layer.Wb, dy), (np.dot, x1.T, dy, layer.dWb.copy())]
-        todo += [(np.matmul, dy, layer.Wb[:-1].T, dx)] if number else []
+        inputs, units = layer.Wb.shape[-2:]
+        x1 = np.ones((*(lanes if number else ()), inputs, rows), "float32").mT
+        dy, dx = (np.ones((*lanes, n, rows), "float32").mT for n in (units, inputs - 1))
+        todo += [(np.matmul, x1, layer.Wb, dy), (layer.product, x1.mT, dy, layer.dWb.copy())]
+        todo += [(np.matmul, dy, layer.W.mT, dx)] if number else []
 
     def step():
         for product, a, b, out in todo:
@@ -94,6 +95,15 @@ def table(job):
         print(f"| {part} | {1e6 * taken / steps:.1f} |", flush=True)
 
 
+def lanes():
+    """The 32 learning rates of lanes.py."""
+    job = jobs.job_a()
+    job.title = "32 learning rates of job (a) as lanes"
+    job.network = dl.Network(job.layers, (2,), lanes=32)
+    job.optimizer.learning_rate = np.logspace(-3, -0.5, 32)[:, None]
+    return job
+
+
 WATCHED = [
     (dl.SoftmaxCrossEntropy, "compare", "loss: its value"),
     (dl.SoftmaxCrossEntropy, "backward", "loss: its gradient"),
@@ -106,5 +116,5 @@ WATCHED = [
 if __name__ == "__main__":
     one_core()
     heading("Where the time goes")
-    for name in sys.argv[1:] or "abcd":
-        table(jobs.JOBS[name]())
+    for name in sys.argv[1:] or [*"abcd", "lanes"]:
+        table(lanes() if name == "lanes" else jobs.JOBS[name]())
