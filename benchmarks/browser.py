@@ -5,7 +5,8 @@ turn. A probe in the page looks at slider and picture in every frame that the br
 
     keys     presses well apart: milliseconds from the press to the frame with its picture
     burst    40 presses as fast as a held key: how many pictures are seen, how long the last one takes
-    drag     110 mouse moves at 60 Hz: pictures seen, and their age: how long ago the slider stood where they show it
+    drag     from one end to the other by 110 mouse moves at 60 Hz: pictures seen, and their age: how long ago the
+             slider stood where they show it
     blanks   frames without a picture, or with one that is still loading
     jumps    frames in which the output has another height than in the one before
 """
@@ -131,11 +132,14 @@ class Way:
         self.note("burst last", next(t for t, _, picture, _ in frames if picture == frames[-1][1]) - presses[-1])
 
     def drag(self) -> None:
-        box, track = self.handle.bounding_box(), self.cell.locator(".noUi-base").bounding_box()
-        x, y, end = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, track["x"] + 10
+        self.handle.press("Home")
         self.clear()
+        self.frames()
+        box, track = self.handle.bounding_box(), self.cell.locator(".noUi-base").bounding_box()
+        x, y, end = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, track["x"] + track["width"] - 5
         self.page.mouse.move(x, y)
         self.page.mouse.down()
+        self.clear()
         begin = time.monotonic()
         for i in range(1, 111):
             self.page.mouse.move(x + (end - x) * i / 110, y)
@@ -151,6 +155,7 @@ class Way:
                 self.note("age", t - last_at[picture])
         self.note("drag pictures", len({picture for _, _, picture, _ in frames if picture >= 0}))
         self.note("drag positions", len({slider for _, slider, _, _ in frames}))
+        self.handle.press("Home")  # room for the arrow keys of the next round
 
 
 def percentile(values: list[float], share: float) -> float:
