@@ -19,6 +19,7 @@ PIECES = {
     "training": [["training.py", job] for job in "abchd"],
     "parts": [["parts.py"]],
     "lanes": [["lanes.py"]],
+    "gpu": [["gpu.py"]],
     "surfaces": [["surfaces.py"]],
     "replot": [["replot.py"]],
     "sweeps": [["sweeps.py"]],

@@ -47,12 +47,12 @@ def candidates(rates):
         yield name, run
 
 
-def torch_vmap(job, rates):
+def torch_vmap(job, rates, device="cpu"):
     import torch
     from peers.in_pytorch import data, network
     from torch.func import functional_call, grad_and_value, vmap
 
-    model, (x, y, batches) = network(job), data(job)
+    model, (x, y, batches) = network(job).to(device), (part.to(device) for part in data(job))
     start = {name: value.detach() for name, value in model.named_parameters()}
 
     def loss_of(parameters, x, y):
@@ -63,7 +63,8 @@ def torch_vmap(job, rates):
     def run():
         p = {name: value.expand(len(rates), *value.shape).clone() for name, value in start.items()}
         v = {name: torch.zeros_like(value) for name, value in p.items()}
-        lr = {name: torch.tensor(rates, dtype=torch.float32).view(-1, *[1] * (w.ndim - 1)) for name, w in p.items()}
+        column = torch.tensor(rates, dtype=torch.float32, device=device)
+        lr = {name: column.view(-1, *[1] * (w.ndim - 1)) for name, w in p.items()}
         losses = []
         for batch in batches:
             gradients, loss = step(p, x[batch], y[batch])
@@ -71,7 +72,7 @@ def torch_vmap(job, rates):
                 v[name].mul_(0.9).addcmul_(lr[name], g, value=-1)
                 p[name].add_(v[name])
             losses.append(loss)
-        return torch.stack(losses).numpy()
+        return torch.stack(losses).cpu().numpy()
 
     return run
 

@@ -59,3 +59,20 @@ def test_the_committed_results_can_be_drawn(tmp_path):
         assert rows and all(set(module.OURS) & panel.keys() for panel in rows.values())
     module.draw(tmp_path / "peers.svg")
     assert (tmp_path / "peers.svg").stat().st_size > 10_000
+
+
+def test_the_gpu_benchmark_computes_the_same_on_both_backends(cupy, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    gpu = importlib.import_module("gpu")
+    job = gpu.job_a()
+    job.epochs = 2
+    monkeypatch.setattr(gpu, "job_a", lambda: job)
+    for count in (1, 3):
+        candidates = gpu.side_by_side(count)
+        there, here = (candidates[name]() for name in (gpu.OURS, "dlcourse, NumPy"))
+        assert there.shape == here.shape == (30, count) and abs(there - here).max() < 1e-5
+
+
+def test_without_a_gpu_its_benchmark_says_why():
+    done = subprocess.run([sys.executable, str(BENCHMARKS / "gpu.py")], capture_output=True, text=True)
+    assert done.returncode == 1 and "CuPy" in done.stderr

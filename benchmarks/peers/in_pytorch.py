@@ -33,8 +33,8 @@ def optimizer(job, parameters, fused):
     return torch.optim.Adam(parameters, lr=rate, fused=fused)
 
 
-def training(job, fused, compiled=False):
-    model, (x, y, batches) = network(job), data(job)
+def training(job, fused, compiled=False, device="cpu"):
+    model, (x, y, batches) = network(job).to(device), (part.to(device) for part in data(job))
     start = {name: value.clone() for name, value in model.state_dict().items()}
 
     def loss_of(x, y):
@@ -52,7 +52,7 @@ def training(job, fused, compiled=False):
             loss.backward()
             moves.step()
             losses.append(loss.detach())
-        return torch.stack(losses).numpy()
+        return torch.stack(losses).cpu().numpy()
 
     return run
 
