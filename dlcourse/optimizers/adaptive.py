@@ -107,7 +107,7 @@ class Adam(Optimizer):
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
         self.m = self.average(self.m, self.beta1, grad)
         self.v = self.average(self.v, self.beta2, grad * grad)
-        m_hat, v_hat = self.unbiased(self.m, self.beta1), self.unbiased(self.v, self.beta2)
+        m_hat, v_hat = self.m / self.bias(self.beta1), self.v / self.bias(self.beta2)
         m_hat *= lr
         theta -= over_root(m_hat, v_hat, self.weak(self.eps))
         return theta
@@ -139,7 +139,7 @@ class AMSGrad(Optimizer):
         self.m = self.average(self.m, self.beta1, grad)
         self.v = self.average(self.v, self.beta2, grad * grad)
         self.v_max = larger(self.v_max, self.v)
-        m_hat, v_hat = self.unbiased(self.m, self.beta1), self.unbiased(self.v_max, self.beta2)
+        m_hat, v_hat = self.m / self.bias(self.beta1), self.v_max / self.bias(self.beta2)
         m_hat *= lr
         theta -= over_root(m_hat, v_hat, self.weak(self.eps))
         return theta
@@ -180,5 +180,5 @@ class Nadam(Optimizer):
         step = self.weak((1.0 - mu) / (1.0 - self.product)) * grad
         step += self.weak(mu_next / (1.0 - self.product * mu_next)) * self.m
         step *= lr
-        theta -= over_root(step, self.unbiased(self.v, self.beta2), self.weak(self.eps))
+        theta -= over_root(step, self.v / self.bias(self.beta2), self.weak(self.eps))
         return theta

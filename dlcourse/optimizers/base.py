@@ -77,11 +77,11 @@ class Optimizer:
         old += self.weak(1.0 - decay) * new  # 1 − decay in Python's numbers, before it meets theta's
         return old
 
-    def unbiased(self, average: Array, decay: Any) -> Array:
-        """average / (1 − decayᵗ): what it would be, had it not begun at 0."""
-        if type(average) is float:
-            return average / (1.0 - decay**self.steps)
-        return average / self.weak(1.0 - power(decay, self.steps))
+    def bias(self, decay: Any) -> Any:
+        """1 − decayᵗ, the share of a running average that is not the 0 it began at: divided by it, it is unbiased."""
+        if type(decay) is float:
+            return 1.0 - decay**self.steps
+        return self.weak(1.0 - power(decay, self.steps))
 
 
 def zeros_like(theta: Array) -> Array:

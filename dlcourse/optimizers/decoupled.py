@@ -68,7 +68,7 @@ class AdamW(Optimizer):
         theta -= self.weak(self.lr * self.weight_decay) * self.decay_mask * theta
         self.m = self.average(self.m, self.beta1, grad)
         self.v = self.average(self.v, self.beta2, grad * grad)
-        m_hat, v_hat = self.unbiased(self.m, self.beta1), self.unbiased(self.v, self.beta2)
+        m_hat, v_hat = self.m / self.bias(self.beta1), self.v / self.bias(self.beta2)
         m_hat *= lr
         theta -= over_root(m_hat, v_hat, self.weak(self.eps))
         return theta

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
-from dlcourse.backend import Array
 from dlcourse.labs.controls import Seed, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.momentum.balls import RATE, nameless, show_curve
@@ -110,8 +109,8 @@ def turned() -> Lab:
 class UncorrectedAdam(dl.Adam):
     """Adam as it would be if its averages were used as they are: m̂ = m, v̂ = v."""
 
-    def unbiased(self, average: Array, decay: Any) -> Array:
-        return average
+    def bias(self, decay: Any) -> float:
+        return 1.0
 
 
 def uncorrected_step(beta1: float, beta2: float, t: Any) -> Any:
