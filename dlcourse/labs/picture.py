@@ -80,11 +80,7 @@ class Painter:
     def set_scene(self, draw: Callable[[], None]) -> None:
         """Find out which artists move, and keep a picture of all that stays."""
         self.lay_out()
-        self.draw_all()
-        if labels_are_cut(self.figure):  # longer numbers have pushed them out
-            self.axes = []
-            self.lay_out()
-            self.draw_all()
+        self.calm()
         with styled():
             draw()  # a second time: what is stale after it is what this lab moves
         self.lay_out()
@@ -93,13 +89,17 @@ class Painter:
         self.moving = with_cover(leaves(self.figure), moving)
         for artist in self.known:
             artist.set_animated(artist in self.moving)
+        self.canvas.draw()
+        if labels_are_cut(self.figure):  # longer numbers have pushed them out
+            self.axes = []
+            self.lay_out()
+            self.canvas.draw()
         self.bare = [share_of(ax) for ax in self.figure.axes if ax.get_gid() == "no-ghost"]
-        self.draw_all()
+        self.calm()
         self.scenery = self.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
 
-    def draw_all(self) -> None:
-        """Draw, and take note that nothing is stale: what is empty, hidden or switched off would stay so for ever."""
-        self.canvas.draw()
+    def calm(self) -> None:
+        """Nothing is stale. (A drawing leaves what is empty, hidden or switched off as it was.)"""
         grounds = [part for ax in self.figure.axes for part in (ax.xaxis, ax.yaxis, ax.patch)]
         for artist in [*leaves(self.figure), *grounds]:
             artist.stale = False

@@ -164,7 +164,8 @@ def panels(figure: Figure, rows: int = 1, columns: int = 1, **subplots: Any) -> 
 
 def settle(figure: Figure) -> None:
     """Compute the layout once and keep it, so that later frames neither move nor pay for it."""
-    figure.draw_without_rendering()
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine("none")
     for ax in figure.axes:  # the solver's last digits depend on where objects lie in memory, and pixels on them
         left, bottom, width, height = (round(float(share), 9) for share in ax.get_position(original=True).bounds)
