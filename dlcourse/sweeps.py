@@ -179,12 +179,14 @@ class Later(Future):
 
 
 def submitted(executor: Executor | None, run: Callable[..., Any], arguments: dict[str, Any]) -> Future:
-    """The task handed over; where the executor takes no more, that is how this task failed."""
     job = partial(run, **arguments)  # whole: an executor may have keywords of its own
-    if executor is None:
-        return Later(job)
+    return handed_over(executor, job) if executor else Later(job)
+
+
+def handed_over(executor: Executor, job: Callable[..., Any], *arguments: Any) -> Future:
+    """The job's future; where the executor takes no more, that is how this job failed."""
     try:
-        return executor.submit(job)
+        return executor.submit(job, *arguments)
     except Exception as error:
         future: Future = Future()
         future.set_exception(error)

@@ -22,6 +22,7 @@ from dlcourse.grading.grader import Result, Task, digest_of, grade, longest, nam
 from dlcourse.grading.journal import Journal, Key
 from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
 from dlcourse.grading.submissions import Submission, around, passed_over, read, readable
+from dlcourse.sweeps import handed_over
 from dlcourse.workspace import UserError
 
 TRIES = 3  # for a task whose process, machine or sandbox failed
@@ -201,7 +202,7 @@ def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tup
     try:
         while True:
             while job := next_job(tasks, again, under_way):
-                under_way[executors.submitted(pool, grade, job[0])] = job
+                under_way[handed_over(pool, grade, job[0])] = job
             if not under_way:
                 break
             patience = max(longest(task) for task, _ in under_way.values())

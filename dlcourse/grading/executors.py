@@ -5,9 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from typing import Any
+from concurrent.futures import Executor, ProcessPoolExecutor
 
 from dlcourse.workspace import UserError
 
@@ -48,16 +46,6 @@ def cluster(address: str) -> Executor:
         return Client(address, timeout=PATIENCE, set_as_default=False).get_executor()
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(f"{rule} ({type(error).__name__}). Is it running, and is the port open?") from None
-
-
-def submitted(pool: Executor, function: Callable[..., Any], argument: Any) -> Future[Any]:
-    """Handed over; where the pool takes no more, that is how this task failed."""
-    try:
-        return pool.submit(function, argument)
-    except Exception as error:
-        future: Future[Any] = Future()
-        future.set_exception(error)
-        return future
 
 
 def end(pool: Executor) -> None:
