@@ -2,6 +2,7 @@
 
 A name is that of a file here, training or lanes, say; without one it is all of them. Each piece is a process of its
 own; `--under COMMAND` puts a command before it, `--under nice`, say. What cannot run is named; its old results stay.
+So do the words under "What it means": read them again beside the new figures.
 Peers are whatever is installed beside the course: `pip install torch jax keras scikit-learn thinc dezero numpy-ml`.
 """
 
@@ -31,6 +32,7 @@ PIECES = {
     "digits_cnn": [["digits_cnn.py"]],
     "mnist1d": [["mnist1d.py"]],
 }
+NOTES = "\n## What it means\n"
 DRAWN, OURS = ("training", "lanes", "surfaces"), ("dlcourse", "lanes")
 
 
@@ -51,6 +53,11 @@ def measured(name, under):
         return f"# {name}\n\n{date.today()}\n\n```\n{reports[0].strip()}\n```\n"
     first, *others = reports
     return "\n".join([first, *(other[other.index("## ") :] for other in others)])
+
+
+def notes(text):
+    """What somebody has written below the figures of the last time: it stays, to be read again beside the new ones."""
+    return text[text.index(NOTES) :] if NOTES in text else ""
 
 
 def tables(text):
@@ -111,6 +118,7 @@ if __name__ == "__main__":
     if unknown := set(options.names) - set(PIECES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PIECES)}")
     for name in options.names or PIECES:
+        path = RESULTS / f"{name}.md"
         if report := measured(name, shlex.split(options.under)):
-            (RESULTS / f"{name}.md").write_text(report)
+            path.write_text(report + (notes(path.read_text()) if path.exists() else ""))
     draw(RESULTS / "peers.svg")
