@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from toy_labs import chapter_labs, describe_ramp, draw_ramp, failing, ramp, same, unpack
+from toy_labs import chapter_labs, describe_ramp, draw_ramp, failing, ramp, ramp_lab, same, unpack
 
 import dlcourse as dl
 from dlcourse.labs import Choice, Lab, Slider, Switch, ahead
@@ -198,16 +198,121 @@ def test_the_control_under_the_pointer_is_trained_before_it_moves(clock):
     assert lab.runs[:2] == [1.1, 0.9] and lab.screen.finding == end(1.0)
 
 
-def test_an_error_ahead_is_told_when_the_reader_gets_there():
-    lab = failing("run")
+def page(lab, *actions):
+    """Show the lab and do these things, each when nothing is left to do; the loop's end."""
 
     async def reader():
         lab.show()
-        lab.widgets["slope"].value = 0.75
-        await lab.jobs.task
-        return lab.screen.problem
+        for action in actions:
+            action()
+            if lab.jobs.task:
+                await lab.jobs.task
 
-    assert asyncio.run(reader()) == ""
+    asyncio.run(asyncio.wait_for(reader(), 60))
+    return lab
+
+
+def to(lab, **settings):
+    """An action: move these controls."""
+    return lambda: [setattr(lab.widgets[name], "value", value) for name, value in settings.items()]
+
+
+def test_an_error_ahead_is_told_when_the_reader_gets_there():
+    def run(slope):
+        if slope in (0.3, 0.8):
+            raise ArithmeticError("it fell over")
+        return ramp(slope)
+
+    lab = Lab(run, draw_ramp, describe=describe_ramp, figure_size=(4, 2), slope=(0.0, 1.0, 0.5))
+    page(lab, to(lab, slope=0.27))
+    assert lab.screen.problem == "" and len(lab.jobs.ready.kept) == len(lab.controls["slope"].positions()) - 2
+    asyncio.run(asyncio.wait_for(moved(lab, 0.3), 30))
+    assert lab.screen.problem.startswith("ArithmeticError: it fell over\nwith slope=0.3")
+
+
+async def moved(lab, slope):
+    lab.widgets["slope"].value = slope
+    await lab.jobs.task
+
+
+def test_lanes_that_fail_are_tried_alone():
+    def run(slope):
+        if np.ndim(slope):
+            raise TypeError("no columns, please")
+        return ramp(slope)
+
+    lab = Lab(run, draw_ramp, describe=describe_ramp, figure_size=(4, 2), lanes=["slope"], slope=(0.0, 1.0, 0.5))
+    page(lab, to(lab, slope=0.2))
+    assert len(lab.jobs.ready.kept) == len(lab.controls["slope"].positions())
+
+
+def drawings(lab, monkeypatch):
+    """A list that grows with every picture that is drawn."""
+    drawn, pixels = [], lab.painter.pixels
+    monkeypatch.setattr(lab.painter, "pixels", lambda draw: (drawn.append(1), pixels(draw))[1])
+    return drawn
+
+
+@pytest.mark.parametrize("before", ["nothing", "a sweep", "a sweep and back", "reset"])
+def test_a_picture_that_is_kept_is_not_drawn_again(clock, monkeypatch, before):
+    lab = ramp_lab(slope=Slider(-0.9, 0.9, 0.5, step=0.1))
+    press = [lambda value=value: setattr(lab.sweep.button, "value", value) for value in (True, False)]
+    actions = {
+        "nothing": [],
+        "a sweep": press[:1],
+        "a sweep and back": press,
+        "reset": [lambda: lab.reset_button.click()],
+    }
+    page(lab, to(lab, slope=0.2), *actions[before], to(lab, slope=0.3))
+    drawn = drawings(lab, monkeypatch)
+    asyncio.run(moved(lab, 0.4))
+    assert lab.screen.settings == '{"slope": 0.4}' and not drawn
+    monkeypatch.undo()
+    assert lab.screen.png == lab.last_frame(slope=0.4).png
+
+
+def test_reset_right_after_a_picture_is_no_error():
+    lab = ramp_lab()
+
+    async def reader():
+        lab.show()
+        lab.widgets["slope"].value = 0.7
+        await asyncio.sleep(0)
+        lab.reset_button.click()
+        await lab.jobs.task
+
+    asyncio.run(reader())
+    assert lab.screen.problem == "" and lab.screen.settings == '{"slope": 0.5}'
+
+
+def test_a_page_shown_again_begins_anew(clock):
+    lab = line_lab(lanes=["slope"])
+    page(lab, lambda: setattr(lab.sweep.button, "value", True))
+    assert lab.painter.behind
+    page(lab)
+    assert not lab.painter.behind and lab.screen.png == line_lab().last_frame().png
+
+
+def test_the_range_moves_along_with_the_reader():
+    lab = ramp_lab(slope=Slider(-0.9, 0.9, 0.0, step=0.02))
+    one = lab.last_frame()
+    lab.jobs.ready.budget = 12 * (ahead.size_of(ramp(0.3)) + len(one.png))
+    page(lab, to(lab, slope=0.1), to(lab, slope=0.2), to(lab, slope=0.8))
+    kept = sorted(shot.frame.settings["slope"] for shot in lab.jobs.ready.kept.values())
+    assert 9 <= len(kept) <= 14 and kept[0] > 0.6 and lab.jobs.ready.taken <= lab.jobs.ready.budget
+
+
+def test_the_size_of_a_state_counts_what_cannot_be_pickled():
+    big = np.ones(10_000_000)
+    assert 80_000_000 <= ahead.size_of((lambda: None, {"big": big[5:], "again": big}, [1.0])) < 80_001_000
+    network = dl.Network([dl.Dense(100)], (100,))
+    assert 80_800 < ahead.size_of(network) < 120_000  # theta, grad, and what describes them
+
+
+def test_a_lab_without_controls_has_nothing_to_sweep():
+    lab = Lab(lambda: ramp(0.5), draw_ramp, describe=lambda y, _: "A line.", figure_size=(4, 2))
+    page(lab, lambda: setattr(lab.sweep.button, "value", True))
+    assert lab.screen.problem == "" and lab.screen.swept == ""
 
 
 @pytest.mark.parametrize(
@@ -229,6 +334,8 @@ def test_the_ready_stretch_ends_at_the_first_gap():
     positions = [0, 1, 2, 3, 4]
     assert ahead.stretch(positions, 2, {1, 2, 4}.__contains__) == (0.25, 0.5)
     assert ahead.nearest(positions, 1) == [2, 0, 3, 4]
+    assert ahead.nearest(positions, 2.9) == [3, 4, 2, 1, 0]  # typed in, between two positions
+    assert ahead.stretch(positions, 2.9, {2, 3}.__contains__) == (0.5, 0.75)
 
 
 # Side by side, and in one picture
@@ -316,15 +423,8 @@ def test_a_lane_of_a_state():
 
 
 def sweeping(lab, *changes):
-    """Show the lab, press Sweep, make the changes; wait after each until nothing is left to do."""
-
-    async def reader():
-        lab.show()
-        for change in (lambda: setattr(lab.sweep_button, "value", True), *changes):
-            change()
-            await lab.jobs.task
-
-    asyncio.run(asyncio.wait_for(reader(), 60))
+    """Show the lab, press Sweep, make the changes."""
+    page(lab, lambda: setattr(lab.sweep.button, "value", True), *changes)
 
 
 def test_a_sweep_puts_the_curves_of_the_whole_range_behind(clock):
@@ -353,22 +453,78 @@ def test_the_present_curve_moves_before_its_sweep_and_the_sweep_stays(clock):
 def test_without_sweep_and_after_reset_nothing_is_behind(clock):
     lab = line_lab()
     plain = line_lab().last_frame().png
-    sweeping(lab, lambda: setattr(lab.sweep_button, "value", False))
+    sweeping(lab, lambda: setattr(lab.sweep.button, "value", False))
     assert lab.painter.behind == [] and lab.screen.png == plain and lab.screen.swept == ""
     sweeping(lab, lambda: lab.reset_button.click())
-    assert lab.painter.behind == [] and lab.screen.png == plain and not lab.sweep_button.value
+    assert lab.painter.behind == [] and lab.screen.png == plain and not lab.sweep.button.value
 
 
 def test_another_control_has_a_sweep_of_its_own(clock):
-    def run(slope, shift):
-        return ramp(slope, shift)
-
-    lab = Lab(run, draw_ramp, describe=describe_ramp, figure_size=(4, 2), slope=(0.0, 0.5, 0.1), shift=(-0.5, 0.5, 0.0))
+    lab = two_controls()
     sweeping(lab, lambda: setattr(lab.widgets["shift"], "value", 0.2))
     (behind,) = lab.painter.behind
     assert "Behind: shift from -0.5" in lab.screen.swept
     assert [round(path[0, 1], 6) for path in behind.get_segments()] == lab.controls["shift"].positions()
     assert {round(path[-1, 1] - path[0, 1], 6) for path in behind.get_segments()} == {0.1}
+
+
+def two_controls():
+    def run(slope, shift):
+        return ramp(slope, shift)
+
+    return Lab(
+        run, draw_ramp, describe=describe_ramp, figure_size=(4, 2), slope=(0.0, 0.5, 0.1), shift=(-0.5, 0.5, 0.0)
+    )
+
+
+def test_a_range_seen_before_is_swept_at_once(clock):
+    lab = two_controls()
+    sweeping(lab, to(lab, slope=0.2), to(lab, shift=0.2), to(lab, shift=0.0), to(lab, slope=0.3))
+    assert len(lab.painter.behind) == 1 and lab.screen.swept.startswith("Behind: slope from 0.0 ")
+
+
+def test_what_is_swept_was_moved_and_not_passed_over(clock):
+    lab = two_controls()
+
+    def near(number):
+        return lambda: lab.on_approach(None, {"near": number}, [])
+
+    page(lab, to(lab, slope=0.2), near(1), lambda: setattr(lab.sweep.button, "value", True))
+    assert lab.screen.swept.startswith("Behind: slope from 0.0 ")
+    page(lab, to(lab, slope=0.2), lambda: setattr(lab.sweep.button, "value", True), near(1))
+    assert lab.screen.swept.startswith("Behind: slope from 0.0 ") and lab.painter.behind
+
+
+def test_a_sweep_without_curves_says_so(clock):
+    def draw(figure, y):
+        if not figure.axes:
+            (ax,) = panels(figure)
+            ax.set(ylim=(-9, 9))
+            (figure.art.dot,) = ax.plot([0], [0], "o")
+        figure.art.dot.set_ydata([y[-1]])
+
+    lab = Lab(ramp, draw, describe=describe_ramp, figure_size=(4, 2), slope=(-9.0, 9.0, 1.0))
+    sweeping(lab)
+    assert lab.screen.swept == "No curve changes along slope." and lab.painter.behind == []
+
+
+def test_an_unfinished_sweep_keeps_its_curves_when_another_lab_is_touched(clock):
+    one, other = line_lab(lanes=["slope"]), ramp_lab()
+
+    async def reader():
+        one.show(), other.show()
+        one.sweep.button.value = True
+        while len(one.jobs.ready.kept) < 20:
+            clock.now += 0.1
+            await asyncio.sleep(0)
+        other.widgets["slope"].value = 0.7
+        await asyncio.wait([one.jobs.task, other.jobs.task])
+
+    asyncio.run(reader())
+    words, behind = one.screen.swept, one.painter.behind
+    assert not one.jobs.ready.kept and bool(words) == bool(behind)
+    if behind:
+        assert f"{len(behind[0].get_segments())} runs" in words
 
 
 def test_when_half_the_memory_is_taken_other_ranges_are_forgotten(clock):

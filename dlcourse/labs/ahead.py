@@ -1,15 +1,16 @@
 """Trained before you touch it: what a lab has run already, and what it runs next while nobody waits."""
 
-import pickle
+import sys
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from dlcourse.labs.frame import Shot
+from dlcourse.settings import is_number
 
 BUDGET = 64 * 2**20  # bytes of states and pictures that the lab in use keeps
-UNKNOWN = 2**20  # what a state is taken for whose size cannot be told
 LANES = 8  # positions that train side by side: few enough that the nearest are ready soon
 
 
@@ -17,9 +18,14 @@ class Ready:
     """What has been run, by its settings, as long as it fits the budget."""
 
     def __init__(self, budget: int = BUDGET):
-        self.budget, self.taken = budget, 0
+        self.budget = budget
+        self.clear()
+
+    def clear(self) -> None:
         self.kept: dict[str, Shot] = {}
         self.sizes: dict[str, int] = {}
+        self.line: list[str] = []  # what is wanted, the soonest first
+        self.taken = 0
 
     def __contains__(self, settings: dict[str, Any]) -> bool:
         return repr(settings) in self.kept
@@ -27,47 +33,56 @@ class Ready:
     def get(self, settings: dict[str, Any]) -> Shot | None:
         return self.kept.get(repr(settings))
 
-    @property
-    def full(self) -> bool:
-        return self.taken >= self.budget
+    def turn_to(self, line: Iterable[dict[str, Any]]) -> None:
+        """These are wanted, the soonest first. Once half of the budget is taken, all others are forgotten."""
+        self.line = [repr(settings) for settings in line]
+        if self.taken > self.budget / 2:
+            for name in self.kept.keys() - set(self.line):
+                self.drop(name)
 
     def keep(self, shot: Shot) -> bool:
-        """Take it, if it fits; the lab asks for what it needs soonest first."""
-        settings, size = shot.frame.settings, size_of(shot.state) + len(shot.frame.png)
-        if settings in self:
-            return True
-        if self.taken + size > self.budget:
-            return False
-        self.kept[repr(settings)], self.sizes[repr(settings)] = shot, size
+        """Take it, in the place of an older one or of such as are wanted later. False: there is no room for it."""
+        name, size = repr(shot.frame.settings), size_of(shot.state) + len(shot.frame.png)
+        self.drop(name)
+        while self.taken + size > self.budget:
+            last = next((other for other in reversed(self.line) if other in self.kept or other == name), name)
+            if last == name:
+                return False
+            self.drop(last)
+        self.kept[name], self.sizes[name] = shot, size
         self.taken += size
         return True
 
-    def make_room(self, wanted: Iterable[dict[str, Any]]) -> None:
-        """Once half of the budget is taken, forget all but these."""
-        if self.taken <= self.budget / 2:
-            return
-        names = {repr(settings) for settings in wanted}
-        self.kept = {name: kept for name, kept in self.kept.items() if name in names}
-        self.sizes = {name: size for name, size in self.sizes.items() if name in names}
-        self.taken = sum(self.sizes.values())
-
-    def clear(self) -> None:
-        self.kept, self.sizes, self.taken = {}, {}, 0
+    def drop(self, name: str) -> None:
+        if name in self.kept:
+            del self.kept[name]
+            self.taken -= self.sizes.pop(name)
 
 
-def size_of(state: Any) -> int:
-    """In bytes, about."""
-    try:
-        return len(pickle.dumps(state, pickle.HIGHEST_PROTOCOL))
-    except Exception:
-        return UNKNOWN
+def size_of(state: Any, seen: set[int] | None = None) -> int:
+    """In bytes, about: its arrays, and what is in its containers and attributes."""
+    seen = set() if seen is None else seen
+    owner = state.base if isinstance(getattr(state, "base", None), np.ndarray) else state  # a view holds all of it
+    if id(owner) in seen:
+        return 0
+    seen.add(id(owner))
+    if isinstance(nbytes := getattr(owner, "nbytes", None), int):
+        return nbytes
+    parts: Iterable[Any] = ()
+    if isinstance(owner, dict):
+        parts = owner.values()
+    elif isinstance(owner, list | tuple | set):
+        parts = owner
+    elif hasattr(owner, "__dict__") and not isinstance(owner, type | ModuleType):
+        parts = vars(owner).values()
+    return sys.getsizeof(owner) + sum(size_of(part, seen) for part in parts)
 
 
 # Side by side: eight positions of a slider are eight lanes of one training
 
 
 def lanes_of(*settings: Any) -> int | None:
-    """How many lanes these settings ask for: the length of the column among them; None if all are plain."""
+    """How many lanes these settings ask for: as many as the column among them has values; None if all are numbers."""
     return next((len(value) for value in settings if isinstance(value, np.ndarray)), None)
 
 
@@ -105,17 +120,23 @@ def groups(todo: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any
 # Along a slider
 
 
+def place_of(positions: list[Any], value: Any) -> int:
+    """Where a control stands; a number that was typed in between is where the nearest is."""
+    if value in positions:
+        return positions.index(value)
+    return min(range(len(positions)), key=lambda n: abs(positions[n] - value) if is_number(value) else n)
+
+
 def nearest(positions: list[Any], value: Any) -> list[Any]:
     """The other positions, the nearest to `value` first, right before left."""
-    here = min(range(len(positions)), key=lambda n: positions[n] != value)
+    here = place_of(positions, value)
     order = sorted(range(len(positions)), key=lambda n: (abs(n - here), n < here))
-    return [positions[n] for n in order if n != here]
+    return [positions[n] for n in order if positions[n] != value]
 
 
 def stretch(positions: list[Any], value: Any, ready: Any) -> tuple[float, float]:
     """The part of a slider around `value` that is ready: from, to, in shares of its length."""
-    here = min(range(len(positions)), key=lambda n: positions[n] != value)
-    low = high = here
+    low = high = place_of(positions, value)
     while low > 0 and ready(positions[low - 1]):
         low -= 1
     while high < len(positions) - 1 and ready(positions[high + 1]):

@@ -27,11 +27,11 @@ class Frame:
 
 
 class Shot(NamedTuple):
-    """A frame, the state that it shows, and the scenery that it was drawn on (see picture.py)."""
+    """A frame, the state that it shows, and the scene that it was drawn on (see picture.py)."""
 
     state: Any
     frame: Frame
-    scenery: Any
+    scene: Any
 
 
 class LabBox(ipywidgets.VBox):

@@ -90,10 +90,10 @@ class Jobs:
                     looked = time.monotonic()
                 if self.wanted is not None and (playing or looked - started > PATIENCE):
                     return
-            self.lab.put(state, settings, self.ready.get(settings))
+            shot = self.lab.put(state, settings, self.ready.get(settings))
             await asyncio.sleep(0.001)  # the picture goes out first
             self.lab.renew_ghost()
-            self.keep(self.lab.shown)
+            self.keep(shot)
         except Exception as error:
             self.lab.report(error, settings)
 
@@ -128,21 +128,30 @@ class Jobs:
     async def train_ahead(self) -> None:
         """The whole range of the control in hand, until something is wanted or the budget is spent."""
         name = self.in_hand
-        if name is None or self.lab.shown is None:
+        if name is None or self.lab.shown is None or not self.ready.budget:
             return
-        todo = [there for there in self.range_of(name) if there not in self.ready]
-        self.ready.make_room([*self.range_of(name), self.lab.shown.frame.settings])
+        line = self.range_of(name)
+        self.ready.turn_to([self.lab.shown.frame.settings, *line])
         self.keep(self.lab.shown)
-        swept = time.monotonic()
-        for group in groups(todo, LANES if name in self.lab.lanes else 1):
-            if self.ready.full or not await self.prepare(name, group):
+        renewed = time.monotonic()
+        for group in groups([there for there in line if there not in self.ready], self.abreast(name)):
+            if not await self.prepare(name, group):
                 break
             self.lab.screen.ready = [list(self.lab.controls).index(name), *self.stretch_of(name)]
-            if time.monotonic() - swept > SWEEP:
-                self.lab.show_sweep()
-                swept = time.monotonic()
-        if todo and self.wanted is None:
-            self.lab.show_sweep()
+            if time.monotonic() - renewed > SWEEP:
+                self.lab.sweep.renew()
+                renewed = time.monotonic()
+        if not self.interrupted(name):
+            self.lab.sweep.renew()
+            await self.draw_ahead(name, line)
+
+    def abreast(self, name: str) -> int:
+        """How many positions of this control train side by side."""
+        return LANES if name in self.lab.lanes else 1
+
+    def interrupted(self, name: str) -> bool:
+        """Is there something better to do than this control's range?"""
+        return self.wanted is not None or Jobs.in_use is not self or self.in_hand != name
 
     async def prepare(self, name: str, group: list[dict[str, Any]]) -> bool:
         """Run these settings, side by side if they are several, and keep where they end, with pictures.
@@ -155,14 +164,23 @@ class Jobs:
                 if time.monotonic() - looked > BREATH:
                     await asyncio.sleep(0.001)
                     looked = time.monotonic()
-                    if self.wanted is not None:
+                    if self.interrupted(name):
                         return False
             for number, settings in enumerate(group):
-                one = state if len(group) == 1 else lane_of(state, number)
-                kept = self.keep(self.lab.shot(one, settings))
+                kept = self.keep(self.lab.shot(state if len(group) == 1 else lane_of(state, number), settings))
                 await asyncio.sleep(0.001)
-                if not kept or self.wanted is not None or Jobs.in_use is not self or self.in_hand != name:
+                if not kept or self.interrupted(name):
                     return False
-        except Exception:
-            return False  # it is reported when the reader gets there
+        except Exception:  # it is reported when the reader gets there; its neighbours are tried without it
+            return len(group) == 1 or all([await self.prepare(name, [settings]) for settings in group])
         return True
+
+    async def draw_ahead(self, name: str, line: list[dict[str, Any]]) -> None:
+        """New pictures of what was drawn on a scene that is no more."""
+        for settings in line:
+            shot = self.ready.get(settings)
+            if shot and shot.scene is not self.lab.painter.scene:
+                self.keep(self.lab.shot(shot.state, settings))
+                await asyncio.sleep(0.001)
+                if self.interrupted(name):
+                    return

@@ -13,18 +13,18 @@ import html
 import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import ipywidgets
 import numpy as np
 
 from dlcourse.labs.code import reproduce
-from dlcourse.labs.controls import Control, Slider, control
+from dlcourse.labs.controls import Control, control
 from dlcourse.labs.frame import Frame, LabBox, Shot
 from dlcourse.labs.jobs import Jobs
 from dlcourse.labs.picture import Painter, encode
 from dlcourse.labs.screen import Screen
+from dlcourse.labs.sweep import Sweep
 from dlcourse.plots.style import new_figure
 from dlcourse.settings import refuse, unknown_name
 
@@ -34,7 +34,8 @@ PAUSE = 0.7  # seconds without a change after which the picture on the screen be
 class Lab:
     """A picture that follows its controls.
 
-    run(**settings)            returns a state, or yields states: then Play shows them one after the other
+    run(**settings)            returns a state, or yields states: then Play shows them one after the other. A state
+                               is kept: another call must not change it
     draw(figure, state)        the first time the figure is empty: make axes and artists; keep them in figure.art,
                                and only move them (set_data, set_text …) afterwards
     describe(state, settings)  the finding in a sentence, without NaN
@@ -112,7 +113,7 @@ class Lab:
         return Frame(png, f"{self.alt} {finding}".strip(), finding, settings)
 
     def shot(self, state: Any, settings: dict[str, Any]) -> Shot:
-        return Shot(state, self.frame(state, settings), self.painter.scenery)
+        return Shot(state, self.frame(state, settings), self.painter.scene)
 
     def pixels(self, state: Any) -> np.ndarray:
         try:
@@ -130,11 +131,12 @@ class Lab:
     def show(self) -> LabBox:
         """The lab as a widget, with its first picture."""
         self.jobs.begin()
-        self.screen = Screen()
+        self.new_picture()
+        self.screen, self.sweep = Screen(), Sweep(self)
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
         self.shown: Shot | None = None  # what is on the screen
         self.ghost: Shot | None = None
-        self.swept: Any = None  # whose curves stand behind: a control, and where the others stand
+        self.touched: str | None = None  # the control that was moved last
         self.changed = 0.0
         self.screen.on_msg(self.on_approach)
         for widget in self.widgets.values():
@@ -156,17 +158,13 @@ class Lab:
         self.pin_button = ipywidgets.ToggleButton(description="Pin", icon="thumb-tack", tooltip="Keep this run behind")
         self.reset_button = ipywidgets.Button(description="Reset", icon="undo", tooltip="Back to the start")
         self.code_button = ipywidgets.ToggleButton(description="Code", icon="code", tooltip="The lines behind it")
-        self.sweep_button = ipywidgets.ToggleButton(
-            description="Sweep", icon="stream", tooltip="The curves of all positions of one control, behind"
-        )
         self.code_area = ipywidgets.HTML()
         self.code_area.add_class("dlcourse-code")
         self.play_button.on_click(self.on_play)
         self.reset_button.on_click(self.on_reset)
         self.pin_button.observe(self.on_pin, "value")
         self.code_button.observe(lambda _: self.show_code(), "value")
-        self.sweep_button.observe(self.on_sweep, "value")
-        buttons = [self.pin_button, self.sweep_button, self.reset_button, self.code_button]
+        buttons = [self.pin_button, self.sweep.button, self.reset_button, self.code_button]
         if inspect.isgeneratorfunction(self.run):
             buttons = [self.play_button, *buttons]
         return [self.box(buttons, "dlcourse-buttons"), self.code_area]
@@ -177,13 +175,15 @@ class Lab:
 
     def on_approach(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """The pointer is on a control, or the focus: it may be moved next."""
-        self.jobs.approach(list(self.controls)[message["near"]])
+        if not self.sweep.on:  # a sweep keeps to its control
+            self.jobs.approach(list(self.controls)[message["near"]])
 
     def on_change(self, change: Any) -> None:
         if self.present() == self.standing:
             return  # the browser rounds: 0.9000000000000001 is the 0.9 that it was
         self.standing = self.present()
-        self.jobs.in_hand = next(name for name, widget in self.widgets.items() if widget is change["owner"])
+        self.touched = next(name for name, widget in self.widgets.items() if widget is change["owner"])
+        self.jobs.in_hand = self.touched
         settled = time.monotonic() - self.changed > PAUSE
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
@@ -196,7 +196,7 @@ class Lab:
         self.jobs.ask(self.present(), playing=True)
 
     def on_reset(self, _: Any) -> None:
-        self.pin_button.value = self.sweep_button.value = False
+        self.pin_button.value = self.sweep.button.value = False
         for name, widget in self.widgets.items():
             widget.value = self.controls[name].shown(self.controls[name].value)
         self.new_picture()
@@ -212,7 +212,7 @@ class Lab:
 
     def renew_ghost(self) -> None:
         """Show the same ghost on axes that have grown."""
-        if self.ghost is not None and self.ghost.scenery is not self.painter.scenery:
+        if self.ghost is not None and self.ghost.scene is not self.painter.scene:
             self.show_ghost()
 
     def show_ghost(self) -> None:
@@ -221,41 +221,7 @@ class Lab:
             self.screen.haunt(b"")
         else:
             self.screen.haunt(encode(self.pixels(self.ghost.state)))
-            self.ghost = self.ghost._replace(scenery=self.painter.scenery)
-
-    def on_sweep(self, change: Any) -> None:
-        if not change["new"]:
-            self.clear_sweep()
-            self.jobs.ask(self.present())
-        else:
-            first = next((n for n, c in self.controls.items() if isinstance(c, Slider)), next(iter(self.controls)))
-            self.show_sweep()  # what is ready already
-            self.jobs.approach(self.jobs.in_hand or first)
-
-    def line_of(self, settings: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """The control in hand, and where the others stand: what varies along a sweep, and what does not."""
-        return self.jobs.in_hand, {n: v for n, v in settings.items() if n != self.jobs.in_hand}
-
-    def show_sweep(self) -> None:
-        """Put the curves of all positions of the control in hand, as far as they are ready, behind the present ones."""
-        if not self.sweep_button.value or self.shown is None or self.jobs.in_hand is None:
-            return
-        name, (state, frame, _) = self.jobs.in_hand, self.shown
-        range_of = [frame.settings | {name: value} for value in self.controls[name].positions()]
-        ready = [there for there in range_of if there in self.jobs.ready]
-        states = [kept.state for kept in map(self.jobs.ready.get, range_of) if kept]
-        draws = [partial(self.draw, self.painter.figure, each) for each in states]
-        with np.errstate(all="ignore"):
-            drawn = self.painter.stand_behind(draws)
-        if drawn:
-            ends = f"{ready[0][name]} (light) to {ready[-1][name]} (dark)"
-            self.screen.swept = f"Behind: {self.controls[name].label or name} from {ends}, {len(ready)} runs."
-        self.swept = self.line_of(frame.settings)
-        self.put(state, frame.settings)
-
-    def clear_sweep(self) -> None:
-        self.painter.stand_behind([])
-        self.swept, self.screen.swept = None, ""
+            self.ghost = self.ghost._replace(scene=self.painter.scene)
 
     def show_code(self) -> None:
         lines = html.escape(self.code(**self.present())) if self.code_button.value else ""
@@ -263,19 +229,19 @@ class Lab:
 
     # what the jobs call
 
-    def put(self, state: Any, settings: dict[str, Any], kept: Shot | None = None) -> None:
+    def put(self, state: Any, settings: dict[str, Any], kept: Shot | None = None) -> Shot:
         """On the screen with it; the one that was kept will do if nothing has changed behind it."""
-        if self.swept and self.swept != self.line_of(settings):
-            self.clear_sweep()
-        shot = kept if kept and kept.scenery is self.painter.scenery else self.shot(state, settings)
-        frame = self.page.frame = shot.frame
-        self.shown = shot
+        if not self.sweep.fits(settings):
+            self.sweep.clear()
+        shot = kept if kept and kept.scene is self.painter.scene else self.shot(state, settings)
+        self.shown, self.page.frame, frame = shot, shot.frame, shot.frame
         self.screen.bare = self.painter.bare
         self.screen.show(frame.png, frame.alt, frame.finding, settings)
         if self.pin_button.value and self.ghost is None:
             self.on_pin({"new": True})
         if self.code_button.value:
             self.show_code()
+        return shot
 
     def report(self, error: Exception, settings: dict[str, Any]) -> None:
         """Say what went wrong, and where the controls stood."""

@@ -1,7 +1,7 @@
 """A frame, not a figure: the way from a matplotlib figure to bytes on the screen, in milliseconds.
 
     painter = Painter(figure)
-    png = painter.frame(lambda: draw(figure, state))
+    png = encode(painter.pixels(lambda: draw(figure, state)))
 
 Drawing axes, ticks and words anew costs ten times what moving a line does. So the painter keeps a picture of
 everything that stays, puts it back, and draws only the artists that `draw` has touched: matplotlib marks those
@@ -38,6 +38,7 @@ class Painter:
         self.figure, self.canvas = figure, figure.canvas
         self.moving: list[Artist] = []
         self.scenery: Any = None  # the picture without the moving artists
+        self.scene = object()  # which scenery: another one for every new one
         self.known: set[Artist] = set()
         self.axes: list[Axes] = []
         self.behind: list[LineCollection] = []  # the curves of a sweep
@@ -56,14 +57,15 @@ class Painter:
             artist.stale = False
         return np.asarray(self.canvas.buffer_rgba())  # type: ignore[attr-defined]
 
-    def frame(self, draw: Callable[[], None]) -> bytes:
-        return encode(self.pixels(draw))
-
     def stand_behind(self, draws: Sequence[Callable[[], None]]) -> bool:
         """Put the curves of other states behind those of the present one, the first light, the last dark.
 
         An empty list takes them away. The present state has to be drawn anew afterwards. False: there are none.
         """
+        if not draws and not self.behind:
+            return False
+        if self.scenery is None and draws:
+            self.pixels(draws[0])  # nobody knows yet what moves
         for curves in self.behind:
             if curves.axes is not None:
                 curves.remove()
@@ -97,6 +99,7 @@ class Painter:
         self.bare = [share_of(ax) for ax in self.figure.axes if ax.get_gid() == "no-ghost"]
         self.calm()
         self.scenery = self.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
+        self.scene = object()
 
     def calm(self) -> None:
         """Nothing is stale. (A drawing leaves what is empty, hidden or switched off as it was.)"""

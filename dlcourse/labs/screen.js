@@ -152,6 +152,7 @@ function render({ model, el }) {
     speak(box());
     for (const kind of ["pointerover", "focusin"])
       box().querySelector(".dlcourse-controls")?.addEventListener(kind, approach);
+    box().querySelector(".dlcourse-controls")?.addEventListener("pointerleave", () => (approached = -1));
     for (const part of box().querySelectorAll(".dlcourse-controls, .dlcourse-buttons"))
       watch.observe(part, { childList: true, subtree: true, attributeFilter: ["class", "aria-valuetext"] });
   });
