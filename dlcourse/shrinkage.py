@@ -14,12 +14,14 @@ from dlcourse.settings import check, count
 not_negative, share = settings.not_negative._replace(lanes=False), settings.share._replace(lanes=False)
 
 
-def soft_threshold(w: Any, amount: float) -> np.ndarray:
+def soft_threshold(w: Any, amount: Any) -> np.ndarray:
     """The exact answer to an L1 penalty: the v that minimizes ½(v − w)² + amount · |v| (Donoho & Johnstone 1994).
 
     v = sign(w) · max(|w| − amount, 0)          everything smaller than amount becomes zero, exactly
+
+    amount: a number, or a column with one for each lane and as many axes as w, (lanes, 1, 1) for (lanes, in, out).
     """
-    amount = check("soft_threshold.amount", not_negative, amount, "0 changes nothing.")
+    amount = check("soft_threshold.amount", settings.not_negative, amount, "0 changes nothing.")
     w = np.asarray(w)
     return np.sign(w) * np.maximum(np.abs(w) - amount, 0)
 

@@ -34,6 +34,15 @@ def test_soft_threshold_solves_the_lasso_of_inputs_that_do_not_mix():
     assert (shrinkage.soft_threshold(q.T @ y, 0.2)[3:] == 0).all()
 
 
+def test_soft_threshold_takes_an_amount_for_each_lane(rng):
+    w, amounts = rng.normal(size=(3, 4, 2)), np.array([0.0, 0.3, 1.0])
+    every = shrinkage.soft_threshold(w, amounts[:, None, None])
+    for number, amount in enumerate(amounts):
+        assert (every[number] == shrinkage.soft_threshold(w[number], amount)).all()
+    with pytest.raises(SettingError, match=r"soft_threshold\.amount must be a number, 0 or more"):
+        shrinkage.soft_threshold(w, -amounts[:, None, None])
+
+
 @pytest.mark.parametrize("strength", [1e-3, 0.1, 1.0, 100.0])
 def test_ridge_is_scikit_learns(line, strength):
     x, y = line
