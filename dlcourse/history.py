@@ -7,6 +7,7 @@ import numpy as np
 
 from dlcourse.backend import Array, to_host, xp
 from dlcourse.losses import Loss
+from dlcourse.settings import check_lane
 
 
 class Epoch:
@@ -49,6 +50,8 @@ class Divergence:
 class History:
     """What happened: loss and learning_rate per step, the rest per epoch; the last axis is lanes, if there are any.
 
+    A learning rate that all lanes share has no such axis.
+
     train_loss and train_accuracy are means over the batches as training saw them, while theta moved on;
     validation_loss and validation_accuracy are taken after the epoch. Accuracies stay empty for a loss that
     knows no right and wrong. divergence is None, or says when the loss stopped being a number.
@@ -84,10 +87,14 @@ class History:
         return self
 
     def lane(self, number: int) -> "History":
-        """What happened to one lane."""
+        """What happened to one lane. Of its divergence `where` and `bound` are not known: lanes are not watched.
+
+        Raises SettingError where there are no lanes, or not this one.
+        """
+        check_lane("History.lane.number", number, self.loss.shape[1] if np.ndim(self.loss) > 1 else None)
         every = {name: values for name, values in vars(self).items() if name != "divergence" and len(values)}
         step = -1 if self.divergence is None else self.divergence.step[number]
-        one = {name: values[..., number] for name, values in every.items()}
+        one = {name: values[..., number] if values.ndim > 1 else values for name, values in every.items()}
         return History(**one, divergence=None if step < 0 else Divergence(step))
 
     def __repr__(self) -> str:

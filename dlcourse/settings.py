@@ -90,6 +90,14 @@ def check(what: str, rule: Rule, value: object, remedy: str) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def check_lane(what: str, number: Any, lanes: int | None) -> None:
+    """Refuse a lane that is not there."""
+    if lanes is None or not (is_whole(number) and 0 <= number < lanes):
+        owner = what.partition(".")[0].lower()
+        rule = f"be in 0 … {lanes - 1}" if lanes else f"be asked of a {owner} that has lanes"
+        refuse(what, rule, number, "Network(..., lanes=8) has the lanes 0 to 7.")
+
+
 Rate = Annotated[Any, rate, "0.01 is a cautious start; a schedule is a callable."]
 
 

@@ -394,3 +394,25 @@ def test_the_history_of_one_lane():
             np.testing.assert_array_equal(getattr(one, name), getattr(alone, name), err_msg=name)
         assert (one.divergence and one.divergence.step) == (alone.divergence and alone.divergence.step)
     assert together.lane(1).divergence and not together.lane(0).divergence
+
+
+@pytest.mark.parametrize("rate", [0.1, dl.ExponentialDecay(0.1, 1, 0.5)], ids=["plain", "schedule"])
+def test_lanes_share_a_learning_rate_that_is_no_column(rate, rng):
+    data = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+
+    def history(**network):
+        optimizer = dl.SGD(rate)
+        start = dl.Network([dl.Dense(2)], (3,), **network)
+        return dl.fit(start, dl.SoftmaxCrossEntropy(), optimizer, data, epochs=2, batch_size=5)
+
+    one, alone = history(seed=[4, 5, 6], lanes=3).lane(1), history(seed=5)
+    np.testing.assert_array_equal(one.learning_rate, alone.learning_rate, strict=True)
+    np.testing.assert_array_equal(one.loss, alone.loss)
+
+
+@pytest.mark.parametrize(("lanes", "number"), [(None, 0), (2, 2), (2, -1), (2, "0")])
+def test_the_history_of_a_lane_that_is_not_there_is_refused(lanes, number):
+    network = dl.Network([dl.Dense(1)], (1,), lanes=lanes)
+    history = dl.fit(network, dl.MeanSquaredError(), dl.SGD(), (np.ones((4, 1)), np.ones(4)), epochs=1, batch_size=2)
+    with pytest.raises(SettingError, match=r"History\.lane\.number must .*; got number="):
+        history.lane(number)
