@@ -12,7 +12,7 @@ from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.parameters import Parameters
 from dlcourse.saving import load_network, save_network
-from dlcourse.settings import SettingError, check, count, is_whole, refuse, suggest_names
+from dlcourse.settings import SettingError, check, check_lane, count, is_whole, refuse, suggest_names
 
 
 class Network:
@@ -88,10 +88,9 @@ class Network:
 
     def lane(self, number: int) -> "Network":
         """One lane as a network of its own: a copy of what it has learned."""
-        if self.lanes is None or not (is_whole(number) and 0 <= number < self.lanes):
-            rule = f"be in 0 … {self.lanes - 1}" if self.lanes else "be asked of a network that has lanes"
-            refuse("Network.lane.number", rule, number, "Network(..., lanes=8) has the lanes 0 to 7.")
-        seed = self.seed[number] if isinstance(self.seed, Sequence) and len(self.seed) > 1 else self.seed
+        check_lane("Network.lane.number", number, self.lanes)
+        seeds: Any = self.seed if np.ndim(self.seed) else [self.seed]
+        seed = int(seeds[number if len(seeds) > 1 else 0])
         layers = [layer.lane(number) for layer in self.layers]
         one = Network(layers, self.input_shape, seed, dtype=self.parameters.dtype)
         one.load_state({name: array[number] for name, array in self.state().items()})

@@ -1,10 +1,13 @@
 """Layers in a row: shapes, passes, and what does not fit."""
 
+import pickle
+
 import numpy as np
 import pytest
 from concepts import ACTIVATIONS, LAYERS, named, small_network
 
 import dlcourse as dl
+from dlcourse.layers.base import Layer
 from dlcourse.settings import SettingError
 
 
@@ -153,3 +156,82 @@ def test_a_lane_is_a_network_of_its_own(rng):
 def test_a_lane_that_is_not_there_is_refused(lanes, number):
     with pytest.raises(dl.SettingError, match=r"Network\.lane\.number must .*; got number="):
         dl.Network([dl.Dense(2)], (3,), lanes=lanes).lane(number)
+
+
+@pytest.mark.parametrize("seed", [np.array([4, 5]), range(4, 6), (4, 5)], ids=["array", "range", "tuple"])
+def test_a_lane_has_its_own_of_many_seeds(seed):
+    one = dl.Network([dl.Dense(2)], (3,), seed=seed, lanes=2).lane(1)
+    assert repr(one) == repr(dl.Network([dl.Dense(2)], (3,), seed=5))
+    assert dl.Network([dl.Dense(2)], (3,), seed=np.array([7]), lanes=2).lane(1).seed == 7
+
+
+# Layers of a reader's own
+
+
+class Scale(Layer):
+    def __init__(self, factor=1.0):
+        self.factor, self.x = factor, None
+
+    def forward(self, x, training=False):
+        self.x = x
+        return self.factor * x
+
+    def backward(self, dy):
+        return self.factor * dy
+
+
+class Shift(Layer):
+    def __init__(self, amount):
+        self.amount = amount
+
+    def forward(self, x, training=False):
+        return x + self.amount
+
+    def backward(self, dy):
+        return dy
+
+
+class Twice(dl.Residual):
+    """2 (x + f(x))."""
+
+    def __init__(self, first, factor):
+        super().__init__(first, dl.ReLU())
+        self.first, self.factor = first, factor
+
+    def forward(self, x, training=False):
+        return self.factor * super().forward(x, training)
+
+    def backward(self, dy):
+        return super().backward(self.factor * dy)
+
+
+@pytest.mark.parametrize("make", [lambda: Scale(3.0), lambda: Shift(3.0), lambda: Twice(dl.Dense(4), 3.0)])
+def test_a_lane_has_the_layers_that_readers_write(make, rng):
+    x = rng.normal(size=(5, 3))
+    together = dl.Network([dl.Dense(4), make(), dl.Dense(2)], (3,), seed=[4, 5], lanes=2)
+    expected = together.predict(x)[1]
+    one = together.lane(1)
+    assert type(one.layers[1]) is type(together.layers[1])
+    np.testing.assert_array_equal(one.predict(x), expected)
+    np.testing.assert_array_equal(together.predict(x)[1], expected)  # and it is what it was
+
+
+def test_a_lane_knows_its_inner_layers_by_every_name():
+    together = dl.Network([Twice(dl.Dense(3), 2.0)], (3,), lanes=2)
+    block = together.lane(0).layers[0]
+    assert block.first is block.children[0] and block.first is not together.layers[0].first
+
+
+def test_a_setting_that_was_changed_later_goes_along():
+    layers = [dl.Dense(4), dl.Dropout(0.1), Scale(2.0), dl.Dense(2)]
+    together = dl.Network(layers, (3,), lanes=2)
+    layers[1].rate, layers[2].factor = 0.4, 5.0
+    _, dropout, scale, _ = together.lane(0).layers
+    assert (dropout.rate, scale.factor) == (0.4, 5.0)
+
+
+def test_a_lane_leaves_the_last_batch_behind(rng):
+    layers = [dl.Dense(8), Scale(2.0), Twice(dl.Dense(8), 2.0), dl.BatchNorm(), dl.Dropout(0.1), dl.Dense(2)]
+    together = dl.Network(layers, (3,), lanes=2)
+    together.forward(rng.normal(size=(10_000, 3)), training=True)
+    assert len(pickle.dumps(together.lane(0))) < 20_000

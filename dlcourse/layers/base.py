@@ -14,13 +14,14 @@ lie feature by feature in memory, so a product and a sum over the batch run alon
 rows as wide as a whole image, lie as they are written.
 """
 
+import copy
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from dlcourse.backend import Array, xp
+from dlcourse.backend import Array, is_array, xp
 from dlcourse.initializers import Initializer, Shape
 from dlcourse.parameters import Parameters, Window
 from dlcourse.settings import is_column, refuse
@@ -46,6 +47,7 @@ class Layer:
     frozen = False  # a frozen layer does not learn and computes as it does after training
     needs_dx = True  # the training loop spares the first layer's dx: nobody is there to receive it
     memory: tuple[str, ...] = ()  # names of the arrays it learns outside theta: running statistics
+    given: dict[str, Any] | None = None  # its attributes as they were before a network prepared it
     input_shape: Shape
     output_shape: Shape
     windows: dict[str, Window]
@@ -92,6 +94,7 @@ class Layer:
 
     def prepare(self, input_shape: Shape) -> Shape:
         """Forget earlier windows, then setup."""
+        self.given = dict(vars(self)) if self.given is None else self.given
         self.windows, self.input_shape = {}, tuple(input_shape)
         self.output_shape = self.setup(self.input_shape)
         return self.output_shape
@@ -151,9 +154,17 @@ class Layer:
         return {name: value for name, value in self.settings().items() if is_column(value)}
 
     def lane(self, number: int) -> "Layer":
-        """A new layer with the same settings; where they are columns, with those of this lane."""
-        own = {name: value[number].item() for name, value in self.columns().items()}
-        return type(self)(**self.settings() | own)
+        """A layer like this one before a network prepared it; where settings are columns, with those of this lane.
+
+        Its own __init__ is not called again. What was set since goes along, but no windows and no batch.
+        """
+        given, now = vars(self) if self.given is None else self.given, vars(self)
+        own = {n: then if is_array(now[n]) and not is_array(then) else now[n] for n, then in given.items() if n in now}
+        own |= {name: value[number].item() for name, value in self.columns().items()}
+        one = object.__new__(type(self))
+        inside = {id(child): child.lane(number) for child in self.children}  # in the place of each, by whatever name
+        vars(one).update(copy.deepcopy(own, inside))
+        return one
 
     def walk(self) -> "Iterator[Layer]":
         """This layer and all that are inside it."""

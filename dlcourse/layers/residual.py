@@ -82,8 +82,5 @@ class Residual(Layer):
         for layer in self.layers:
             layer.release()
 
-    def lane(self, number: int) -> Layer:
-        return Residual(*(layer.lane(number) for layer in self.layers))
-
     def __repr__(self) -> str:
         return f"Residual({', '.join(map(repr, self.layers))})"
