@@ -58,7 +58,8 @@ def sweep(
 
     A network has one shape, so a shape that varies is no number but a tuple: hidden=(32,). A setting inside a layer
     takes one more axis: Dropout(rate[..., None]). On NumPy each lane is the run alone, bit for bit. If a task of many
-    lanes fails, each of its settings is tried alone, as a single lane, so that only the guilty one becomes a Failure.
+    lanes fails, each of its settings is tried alone, as a single lane, so that only the guilty one becomes a Failure;
+    where none is guilty, a warning says that lanes were lost.
     """
     if not callable(run):
         refuse("sweep.run", "be a function", run, "It is called as run(**setting).")
@@ -69,6 +70,7 @@ def sweep(
     given = grid(settings) if isinstance(settings, Mapping) else [checked(each) for each in settings]
     results: list[Any] = [None] * len(given)
     tasks = together(given, lanes) if lanes else [Task([place], [setting]) for place, setting in enumerate(given)]
+    apart: list[tuple[Task, Exception]] = []  # what failed as lanes
     waiting = deque((task, submitted(executor, run, task.arguments())) for task in tasks)
     with tqdm(total=len(given), unit="task", disable=not progress) as bar:
         try:
@@ -78,6 +80,7 @@ def sweep(
                     found, again = future.result() if lanes else [future.result()], []
                 except Exception as error:
                     found, again = [Failure(setting, error) for setting in task.settings], task.split()
+                    apart += [(task, error)] if again else []
                 for place, result in zip(task.places, one_for_each(task, found), strict=True):
                     results[place] = result
                 waiting.popleft()
@@ -89,6 +92,10 @@ def sweep(
     failed = [str(each) for each in results if isinstance(each, Failure)]
     if failed:
         warnings.warn(f"{len(failed)} of {len(given)} tasks failed:\n" + "\n".join(failed), stacklevel=3)
+    lost = [error for task, error in apart if not any(isinstance(results[place], Failure) for place in task.places)]
+    if lost:
+        words = f"{len(lost)} of {len(tasks)} tasks failed as lanes, yet not one of their settings alone: that takes longer"
+        warnings.warn(f"{words}. The first error is {type(lost[0]).__name__}: {lost[0]}", stacklevel=3)
     return results
 
 

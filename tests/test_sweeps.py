@@ -175,6 +175,12 @@ def unlucky(a):
     return 10 * a[:, 0]
 
 
+def lonely(a):
+    if len(a) > 1:
+        raise ValueError("one at a time")
+    return 10 * a[:, 0]
+
+
 @pytest.mark.parametrize("settings", [
     {"learning_rate": [0.3, 0.1, 0.01], "momentum": [0.9], "seed": [0]},
     {"learning_rate": [0.3, 0.1, 0.01], "momentum": [0.9, 0], "seed": [0, 5]},
@@ -233,6 +239,17 @@ def test_only_the_lanes_that_failed_run_again():
     with pytest.warns(UserWarning, match="1 of 5"):
         sweep(run, {"a": [1, 2, 13, 3, 4]}, lanes=2)
     assert calls == [[1, 2], [13, 3], [4], [13], [3]]
+
+
+def test_lanes_that_were_lost_are_told_once(executor):
+    with pytest.warns(UserWarning) as warned:
+        assert sweep(lonely, {"a": [1, 2, 3, 4, 5, 6]}, executor, lanes=2) == [10, 20, 30, 40, 50, 60]
+    (one,) = warned
+    assert str(one.message) == (
+        "3 of 3 tasks failed as lanes, yet not one of their settings alone: that takes longer. "
+        "The first error is ValueError: one at a time"
+    )
+    assert one.filename == __file__
 
 
 def test_the_bar_counts_settings_not_tasks(capsys):
