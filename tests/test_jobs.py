@@ -392,15 +392,20 @@ def lanes_of_labs():
     """Every lab of the course that trains its range side by side, with each of its controls that do."""
     for parameter in chapter_labs():
         (make,) = parameter.values
-        for name in make().lanes:
-            yield pytest.param(make, name, id=f"{parameter.id}-{name}")
+        lab = make()
+        choices = {name: control.positions() for name, control in lab.controls.items() if isinstance(control, Choice)}
+        others = [{name: value} for name, values in choices.items() if len(values) < 6 for value in values[1:]]
+        for name in lab.lanes:
+            for number, chosen in enumerate([{}, *others]):
+                yield pytest.param(make, name, chosen, id=f"{parameter.id}-{name}-{number}")
 
 
-@pytest.mark.parametrize(("make", "name"), list(lanes_of_labs()))
-def test_labs_of_the_course_side_by_side_are_what_they_are_alone(make, name):
+@pytest.mark.parametrize(("make", "name", "chosen"), list(lanes_of_labs()))
+def test_labs_of_the_course_side_by_side_are_what_they_are_alone(make, name, chosen):
     lab, alone = make(), make()
     positions = lab.controls[name].positions()
-    group = [lab.settings(**{name: positions[n]}) for n in (0, len(positions) // 2, -1)]  # the last often diverges
+    ends = (0, len(positions) // 2, -1) if not chosen else (1, -2)  # the last often diverges
+    group = [lab.settings(**{name: positions[n]}, **chosen) for n in ends]
     *_, state = lab.states(ahead.side_by_side(name, group))
     for number, settings in enumerate(group):
         frame, single = lab.frame(ahead.lane_of(state, number), settings), alone.last_frame(**settings)

@@ -661,15 +661,21 @@ def test_code_takes_along_what_a_factory_has_set():
 def test_labs_of_the_course(make):
     lab = make()
     assert len(lab.alt.split()) >= 5, "alt: say the kind of chart and its axes"
+    seen = []
     for pick in ("low", "value", "high"):
         given = {name: getattr(c, pick, c.value) for name, c in lab.controls.items()}
         settings = {name: lab.controls[name].setting(value) for name, value in given.items()}
         *_, state = lab.states(settings)
+        seen.append((state, settings))
         frame, scenery = lab.frame(state, settings), lab.painter.scenery
         assert frame.png == lab.frame(state, settings).png  # drawing leaves a state as it was
         assert not re.search(r"\b(nan|inf)\b", frame.finding, re.IGNORECASE), frame.finding
         assert frame.png == lab.last_frame(**settings).png  # the same settings, the same picture
         assert lab.painter.scenery is scenery, "every frame is drawn anew: something besides its artists changes"
+    scene = lab.painter.scene
+    for state, settings in seen:
+        lab.frame(state, settings)
+    assert lab.painter.scene is scene, "another position has another background: something besides its artists moves"
     scope = {}
     with np.errstate(all="ignore"):  # one lab begins where training fails
         exec(lab.code(), scope)

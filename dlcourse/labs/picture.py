@@ -81,13 +81,14 @@ class Painter:
 
     def set_scene(self, draw: Callable[[], None]) -> None:
         """Find out which artists move, and keep a picture of all that stays."""
+        moved = {*self.moving, *(a for a in self.known if a.stale)}  # a text that is the same twice has moved now
         self.lay_out()
         self.calm()
         with styled():
             draw()  # a second time: what is stale after it is what this lab moves
         self.lay_out()
         self.known = set(leaves(self.figure))
-        moving = {a for a in self.known if a.stale} | (self.known & set(self.moving))
+        moving = {a for a in self.known if a.stale} | (self.known & moved)
         self.moving = with_cover(leaves(self.figure), moving)
         for artist in self.known:
             artist.set_animated(artist in self.moving)
