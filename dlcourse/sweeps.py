@@ -94,7 +94,7 @@ def sweep(
         warnings.warn(f"{len(failed)} of {len(given)} tasks failed:\n" + "\n".join(failed), stacklevel=3)
     lost = [error for task, error in apart if not any(isinstance(results[place], Failure) for place in task.places)]
     if lost:
-        words = f"{len(lost)} of {len(tasks)} tasks failed as lanes, yet not one of their settings alone: that takes longer"
+        words = f"{len(lost)} of {len(tasks)} tasks failed as lanes, yet none of their settings alone: it took longer"
         warnings.warn(f"{words}. The first error is {type(lost[0]).__name__}: {lost[0]}", stacklevel=3)
     return results
 

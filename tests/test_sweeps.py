@@ -246,7 +246,7 @@ def test_lanes_that_were_lost_are_told_once(executor):
         assert sweep(lonely, {"a": [1, 2, 3, 4, 5, 6]}, executor, lanes=2) == [10, 20, 30, 40, 50, 60]
     (one,) = warned
     assert str(one.message) == (
-        "3 of 3 tasks failed as lanes, yet not one of their settings alone: that takes longer. "
+        "3 of 3 tasks failed as lanes, yet none of their settings alone: it took longer. "
         "The first error is ValueError: one at a time"
     )
     assert one.filename == __file__
