@@ -10,6 +10,7 @@ import dlcourse as dl
 from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import loss_and_share
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.labs.normalization.networks import ACTIVATIONS, METHODS, NAMES, SCALE, build, trace
 from dlcourse.plots import look, name_axes, panels, spread_labels
@@ -98,9 +99,9 @@ def train_family(batch_size: int, learning_rate: float, scale: float, seed: int)
     losses = []
     for steps in islice(zip(*runs, strict=True), 100):
         if steps[0].number % 10 == 9:
-            scores = [dl.to_host(net.predict(test.x)) for net in nets]
-            losses.append([loss().forward(z, test.y) for z in scores])
-            yield losses, [(z.argmax(axis=-1) == test.y).mean(axis=-1) for z in scores]
+            new, right = zip(*(loss_and_share(net, test) for net in nets), strict=True)
+            losses.append(list(new))
+            yield losses, list(right)
 
 
 def draw_family(figure: Any, state: Any) -> None:

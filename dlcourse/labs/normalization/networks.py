@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse.backend import to_device
 from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
@@ -49,7 +50,7 @@ def build(
             block.insert(0, NORMS[norm](eps=eps))
         layers += [*block, dl.BatchNorm(eps=eps)] if norm == "after" else block
     network = dl.Network([*layers, dl.Dense(10)], input_shape=(64,), lanes=lanes, seed=seed)
-    column = np.reshape(scale, (-1, 1, 1)).astype(np.float32) if np.ndim(scale) else scale
+    column = to_device(np.reshape(scale, (-1, 1, 1)), network.parameters.dtype) if np.ndim(scale) else scale
     for layer in network.layers[:-1]:
         for name in {"W", "v", "g"} & layer.windows.keys():
             getattr(layer, name)[...] *= column

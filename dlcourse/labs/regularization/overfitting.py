@@ -11,6 +11,7 @@ import dlcourse as dl
 from dlcourse.labs.ahead import lane_of, lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
+from dlcourse.labs.measure import loss_and_share
 from dlcourse.labs.regularization import scarce
 from dlcourse.plots import PALETTE, curve, event, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled
@@ -33,10 +34,10 @@ class Curves:
     def look(self, epoch: float) -> "Curves":
         """Take both measures now."""
         self.epochs.append(epoch)
-        for name, (x, y) in self.data.items():
-            scores = dl.to_host(self.network.predict(x))
-            self.loss[name].append(dl.SoftmaxCrossEntropy().forward(scores, y))
-            self.right[name].append((scores.argmax(axis=-1) == y).mean(axis=-1))
+        for name, data in self.data.items():
+            loss, right = loss_and_share(self.network, data)
+            self.loss[name].append(loss)
+            self.right[name].append(right)
         return self
 
     def lane(self, number: int) -> "Curves":

@@ -6,7 +6,7 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse import shrinkage
-from dlcourse.backend import Array, weak
+from dlcourse.backend import Array, is_array, to_device, weak
 from dlcourse.constraints import Constraint, per_window
 from dlcourse.labs.ahead import lanes_last, lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
@@ -31,8 +31,9 @@ class SoftThreshold(Constraint):
 
     def project(self, parameters: Parameters) -> None:
         amount = weak(self.amount, parameters.theta, "SoftThreshold.amount")
+        amount = dl.to_host(amount) if is_array(amount) else amount
         for w in parameters.weights():
-            w[...] = shrinkage.soft_threshold(dl.to_host(w), per_window(amount, w))
+            w[...] = to_device(shrinkage.soft_threshold(dl.to_host(w), per_window(amount, w)))
 
 
 def penalized(penalty: str, strength: Any, learning_rate: float) -> dict[str, Any]:
