@@ -125,6 +125,26 @@ def test_a_proximal_l1_has_zeros_where_gradient_steps_have_none():
     assert not (plain == 0).any() and (proximal == 0).mean() > 0.3
 
 
+@pytest.mark.parametrize("rule, learning_rate", [("max-norm", 0.05), ("none", 1.0)])
+def test_held_weights_are_shown_as_they_are_trained(rule, learning_rate):
+    """After every epoch a picture of its own, and at the end what fit says happened."""
+    lab = penalties.lengths()
+    settings = lab.settings(rule=rule, learning_rate=learning_rate, limit=1.0)
+    states = list(lab.states(settings))
+    assert len(states) == 50 and len({lab.frame(states[n], settings).png for n in (0, 1, 24, 49)}) == 4
+    train, test = scarce.job("wrong digits", 0)
+    network = dl.Network(scarce.dense(32), (64,), seed=0)
+    more = {"epochs": 50, "batch_size": 25, "validation": test[:500]}
+    more["constraints"] = [dl.MaxNorm(1.0)] if rule == "max-norm" else []
+    history = dl.fit(network, dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9), train, **more)
+    _, _, _, end, right, losses = states[-1]
+    np.testing.assert_array_equal(end, penalties.lengths_of(network))
+    np.testing.assert_array_equal(losses, history.loss)
+    assert right == pytest.approx(np.stack([history.train_accuracy, history.validation_accuracy]))
+    said = f"step {history.divergence.step}:" if history.divergence else f"{end[0]:.2f}, the shortest"
+    assert said in lab.describe(states[-1], settings)
+
+
 def test_an_elastic_net_halves_its_strength():
     (net,) = penalties.penalized("elastic net", 0.02, 0.5)["regularizers"]
     assert repr(net) == repr(dl.ElasticNet(0.01, 0.01))

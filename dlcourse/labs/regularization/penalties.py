@@ -1,5 +1,6 @@
 """The labs of 04_regularization on weights: what they cost, how long they may be, and a picture to sharpen."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -107,16 +108,21 @@ def weights() -> Lab:
 RULES = ["none", "max-norm", "unit-norm"]
 
 
-def hold(rule: str, limit: float, learning_rate: float, seed: int) -> Any:
+def hold(rule: str, limit: float, learning_rate: float, seed: int) -> Iterator[Any]:
+    """After every epoch: the lengths at the start and now, both shares read correctly by epoch, the loss by step."""
     train, test = scarce.job("wrong digits", seed)
     network = dl.Network(scarce.dense(32), input_shape=(64,), seed=seed, lanes=lanes_of(limit))
-    start = lengths_of(network)
+    start, losses, right = lengths_of(network), [], []
     constraints = {"none": [], "max-norm": [dl.MaxNorm(limit)], "unit-norm": [dl.UnitNorm()]}[rule]
     more: Any = {"epochs": 50, "batch_size": 25, "seed": seed, "constraints": constraints}
-    history = dl.fit(
-        network, dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9), train, validation=test[:500], **more
-    )
-    return rule, np.squeeze(limit), start, lengths_of(network), history
+    loss, optimizer = dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9)
+    for step in dl.training_steps(network, loss, optimizer, train, **more):
+        if step.ends_epoch:
+            losses.append(dl.to_host(step.record.loss))
+            learned = dl.to_host(loss.accuracy(step.record.prediction, step.record.target))
+            right.append([learned, share_right(network, test[:500])])
+            shares = np.swapaxes(np.array(right), 0, 1)
+            yield rule, np.squeeze(limit), start, lengths_of(network), shares, np.concatenate(losses)
 
 
 def lengths_of(network: Any) -> np.ndarray:
@@ -126,16 +132,16 @@ def lengths_of(network: Any) -> np.ndarray:
 
 
 def draw_lengths(figure: Any, state: Any) -> None:
-    rule, limit, start, end, history = state
+    rule, limit, start, end, right, _ = state
     art = figure.art
     if not figure.axes:
-        left, right = panels(figure, 1, 2)
+        left, shares = panels(figure, 1, 2)
         name_axes(left, "hidden unit, longest first", "length of its weights", "Before and after training")
         left.set(xlim=(0, 43), ylim=(0, 8), xticks=[1, 8, 16, 24, 32])
-        name_axes(right, "epoch", "share", "Read correctly")
-        right.set(xlim=(0, 71), ylim=(0, 1.03), xticks=range(0, 51, 10))
+        name_axes(shares, "epoch", "share", "Read correctly")
+        shares.set(xlim=(0, 71), ylim=(0, 1.03), xticks=range(0, 51, 10))
         art.before, art.after = curve(left, "before", "without"), curve(left, "after", "momentum")
-        art.train, art.test = curve(right, "these digits", "train"), curve(right, "new digits", "test")
+        art.right = [curve(shares, "these digits", "train"), curve(shares, "new digits", "test")]
         with styled():
             (art.limit,) = left.plot([], [], ":", color="#555555", linewidth=1.5)
     units = np.arange(1, 33)
@@ -144,24 +150,21 @@ def draw_lengths(figure: Any, state: Any) -> None:
     spread_labels([art.before, art.after])
     allowed = {"max-norm": limit, "unit-norm": 1.0}.get(rule)
     art.limit.set_data([] if allowed is None else [0, 32], [] if allowed is None else [allowed] * 2)
-    epochs = np.arange(1, 51)
-    art.train.set_data(epochs, history.train_accuracy)
-    art.test.set_data(epochs, history.validation_accuracy)
-    spread_labels([art.train, art.test])
+    for line, values in zip(art.right, right, strict=True):
+        line.set_data(np.arange(1, len(values) + 1), values)
+    spread_labels(art.right)
 
 
 def describe_lengths(state: Any, settings: dict[str, Any]) -> str:
-    rule, limit, _, end, history = state
-    if history.divergence:
-        return (
-            f"Diverged at step {history.divergence.step}: the weights are no numbers any more. Lower η, or set a limit."
-        )
-    new, best = history.validation_accuracy[-1], history.validation_accuracy.max()
+    rule, limit, _, end, (learned, new), losses = state
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad):
+        return f"Diverged at step {bad[0]}: the weights are no numbers any more. Lower η, or set a limit."
     allowed = {"max-norm": f"Max-norm {limit:g}", "unit-norm": "Unit-norm"}.get(rule, "No limit")
     return (
         f"{allowed}: the longest weights end at {end[0]:.2f}, the shortest at {end[-1]:.2f}. It learned "
-        f"{scarce.percent(history.train_accuracy[-1])} of the given labels and reads {scarce.percent(new)} of the new "
-        f"digits; at best it was {scarce.percent(best)}."
+        f"{scarce.percent(learned[-1])} of the given labels and reads {scarce.percent(new[-1])} of the new "
+        f"digits; at best it was {scarce.percent(new.max())}."
     )
 
 
