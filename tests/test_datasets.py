@@ -308,6 +308,19 @@ def test_second_call_does_not_import_the_makers(cache):
     assert done.stdout.split() == [str(digits()[0].x.sum()), str(mnist1d()[0].x.sum())]
 
 
+def test_the_file_is_read_once_and_what_it_holds_is_the_callers(monkeypatch):
+    for make in (digits, mnist1d):
+        make(), make()
+    monkeypatch.setattr(np, "load", None)
+    for make in (digits, mnist1d):
+        before = make()
+        for part in make():
+            part.x[...], part.y[...] = 7, 7
+        for part, again in zip(before, make(), strict=True):
+            np.testing.assert_array_equal(part.x, again.x)
+            np.testing.assert_array_equal(part.y, again.y)
+
+
 def damage_by_cutting(path):
     path.write_bytes(path.read_bytes()[:5000])
 

@@ -412,6 +412,23 @@ def test_labs_of_the_course_side_by_side_are_what_they_are_alone(make, name, cho
         assert (frame.finding, frame.png) == (single.finding, single.png)
 
 
+SLIDERS = [pytest.param(p.values[0], name, id=f"{p.id}-{name}") for p in chapter_labs() for name in p.values[0]().lanes]
+
+
+@pytest.mark.parametrize(("make", "name"), SLIDERS)
+def test_labs_of_the_course_run_side_by_side_on_a_device(make, name, cupy):
+    """Two positions side by side, in every choice; pictures and findings are made from what has come back."""
+    dl.use("cupy")
+    lab = make()
+    low, high = lab.controls[name].low, lab.controls[name].high
+    choices = [{n: o} for n, c in lab.controls.items() if isinstance(c, Choice) for o in c.options]
+    for given in choices or [{}]:
+        pair = [lab.settings(**given, **{name: value}) for value in (low, high)]
+        *_, state = lab.states(ahead.side_by_side(name, pair))
+        for number, settings in enumerate(pair):
+            assert lab.frame(ahead.lane_of(state, number), settings).finding.endswith(".")
+
+
 def test_what_lanes_names_must_be_a_control():
     with pytest.raises(dl.SettingError, match=r"Lab\.lanes"):
         line_lab(lanes=["rate"])

@@ -9,7 +9,6 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import theory
-from dlcourse.labs.ahead import lane_of, side_by_side
 from dlcourse.labs.controls import Choice
 from dlcourse.labs.normalization import batches, inside, kinds, networks, units
 
@@ -50,23 +49,6 @@ def test_findings_at_the_corners(make):
             finding = lab.describe(state, settings)
         assert not re.search(r"\b(nan|inf)\b|e\+\d{3}", finding, re.IGNORECASE), (given, finding)
         assert re.match(r"[A-Z0-9]", finding) and finding.endswith("."), (given, finding)
-
-
-IN_LANES = [(make, name) for make in LABS for name in make().lanes]
-
-
-@pytest.mark.parametrize(("make", "name"), IN_LANES, ids=[f"{make.__name__}-{name}" for make, name in IN_LANES])
-def test_lanes_run_on_a_device(make, name, cupy):
-    """Two positions side by side, in every choice; pictures and findings are made from what has come back."""
-    dl.use("cupy")
-    lab = make()
-    low, high = lab.controls[name].low, lab.controls[name].high
-    choices = [{n: o} for n, c in lab.controls.items() if isinstance(c, Choice) for o in c.options]
-    for given in choices or [{}]:
-        pair = [lab.settings(**given, **{name: value}) for value in (low, high)]
-        *_, state = lab.states(side_by_side(name, pair))
-        for number, settings in enumerate(pair):
-            assert lab.frame(lane_of(state, number), settings).finding.endswith(".")
 
 
 def test_lanes_of_a_net_are_single_nets():

@@ -8,7 +8,6 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import shrinkage
-from dlcourse.labs.ahead import lane_of, side_by_side
 from dlcourse.labs.controls import Choice
 from dlcourse.labs.measure import share_right
 from dlcourse.labs.regularization import brakes, committee, noise, overfitting, penalties, scarce
@@ -49,23 +48,6 @@ def test_a_picture_does_not_depend_on_those_before(make):
     there = [lab.frame(*state).png for state in states]
     back = [other.frame(*state).png for state in reversed(states)]
     assert there == back[::-1]
-
-
-IN_LANES = [(make, name) for make in LABS for name in make().lanes]
-
-
-@pytest.mark.parametrize(("make", "name"), IN_LANES, ids=[f"{make.__name__}-{name}" for make, name in IN_LANES])
-def test_lanes_run_on_a_device(make, name, cupy):
-    """Two positions side by side, in every choice; pictures and findings are made from what has come back."""
-    dl.use("cupy")
-    lab = make()
-    low, high = lab.controls[name].low, lab.controls[name].high
-    choices = [{n: o} for n, c in lab.controls.items() if isinstance(c, Choice) for o in c.options]
-    for given in choices or [{}]:
-        pair = [lab.settings(**given, **{name: value}) for value in (low, high)]
-        *_, state = lab.states(side_by_side(name, pair))
-        for number, settings in enumerate(pair):
-            assert lab.frame(lane_of(state, number), settings).finding.endswith(".")
 
 
 # The jobs

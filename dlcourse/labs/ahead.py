@@ -42,7 +42,10 @@ class Ready:
 
     def keep(self, shot: Shot) -> bool:
         """Take it, in the place of an older one or of such as are wanted later. False: there is no room for it."""
-        name, size = repr(shot.frame.settings), size_of(shot.state) + len(shot.frame.png)
+        name = repr(shot.frame.settings)
+        if self.kept.get(name) is shot:
+            return True
+        size = size_of(shot.state) + len(shot.frame.png)
         self.drop(name)
         while self.taken + size > self.budget:
             last = next((other for other in reversed(self.line) if other in self.kept or other == name), name)

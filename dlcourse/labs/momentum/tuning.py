@@ -1,7 +1,7 @@
 """The race of 02_momentum on the handwritten digits: every optimizer at every rate, trained side by side as lanes."""
 
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,14 @@ STEPS = EPOCHS * 23
 GUESSING = 2.3026  # nats: ten classes, none preferred
 
 
-@cache
-def examples() -> Any:
-    """The training part of the digits, read once: a race asks for it nine times."""
-    return dl.datasets.digits()[0]
-
-
 def train_rates(rule: Any, rates: np.ndarray, seed: int = 0, epochs: int = EPOCHS) -> np.ndarray:
     """The loss on each batch of digits at many rates side by side, (steps, rates); no number where it diverged."""
+    train, _ = dl.datasets.digits()
     layers = [dl.Dense(32), dl.ReLU(), dl.Dense(10)]
     network = dl.Network(layers, input_shape=(64,), lanes=len(rates), seed=seed)
     loss, optimizer = dl.SoftmaxCrossEntropy(), rule(rates[:, None])
     with np.errstate(all="ignore"):
-        run = dl.training_steps(network, loss, optimizer, examples(), epochs=epochs, batch_size=BATCH, seed=seed)
+        run = dl.training_steps(network, loss, optimizer, train, epochs=epochs, batch_size=BATCH, seed=seed)
         return np.array([dl.to_host(step.loss).copy() for step in run])
 
 

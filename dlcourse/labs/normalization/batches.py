@@ -9,7 +9,7 @@ import dlcourse as dl
 from dlcourse.labs.ahead import lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
-from dlcourse.labs.measure import share_right
+from dlcourse.labs.measure import loss_and_share
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.labs.normalization.networks import ACTIVATIONS
 from dlcourse.layers.base import Layer
@@ -37,8 +37,8 @@ def two_modes(batch_size: int, decay: float, learning_rate: float, seed: int) ->
         before = running
         seen.append(dl.to_host(step.loss).copy())
         if step.number % EVERY == EVERY - 1:
-            new.append(dl.to_host(dl.SoftmaxCrossEntropy().forward(net.predict(test.x), test.y)))
-            right = share_right(net, test)
+            value, right = loss_and_share(net, test)
+            new.append(value)
         yield seen, new, right, means
         if step.number == RUN - 1:
             return
