@@ -52,16 +52,17 @@ def doctor(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     from dlcourse.checks.notebook import check_notebook
 
-    results = []
-    for passed, text in check_notebook(args.notebook):
+    solved: dict[str, bool] = {}
+    for name, passed, text in check_notebook(args.notebook):
         print(text, end="\n\n", flush=True)
-        results.append(passed)
-    if not results:
+        if name:
+            solved[name] = passed
+    if not solved:
         raise UserError(
             f"NOTEBOOK must hold checks, dlcourse.check(…); got notebook={args.notebook}. Take an exercise."
         )
-    print(f"{sum(results)} of {len(results)} solved")
-    return 0 if all(results) else 1
+    print(f"{sum(solved.values())} of {len(solved)} solved")
+    return 0 if all(solved.values()) else 1
 
 
 def grade(args: argparse.Namespace) -> int:
@@ -71,11 +72,12 @@ def grade(args: argparse.Namespace) -> int:
 
 
 def progress(args: argparse.Namespace) -> int:
-    from dlcourse.checks import exercises
     from dlcourse.checks.progress import overview
+    from dlcourse.checks.tables import exercises, look_in
 
-    beside = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else Path()
-    for line in overview(args.folder or beside, exercises()):
+    folder = args.folder or (DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else Path())
+    look_in(folder)
+    for line in overview(folder, exercises()):
         print(line)
     return 0
 

@@ -11,6 +11,7 @@ The standard library only: the sandbox runs this file alone.
 
 import contextlib
 import itertools
+import math
 import opcode
 import random
 import signal
@@ -79,6 +80,10 @@ class Budget:
         self.slept += max(wait - work, 0.0) if napped else 0.0
 
     @property
+    def limited(self) -> bool:
+        return math.isfinite(self.seconds)
+
+    @property
     def left(self) -> float:
         return self.slower * self.seconds - self.used
 
@@ -94,7 +99,9 @@ class Budget:
 
 def call_within(budget: Budget, function: Callable[..., Any], arguments: list[Any]) -> Any:
     """function(*arguments); raises TimeUp in it when the budget is spent, and again if it caught that and went on."""
-    watch = Timer(budget) if has_timer() else Monitor(budget) if hasattr(sys, "monitoring") else Tracer(budget)
+    if not budget.limited:
+        return function(*arguments)
+    watch: Watch = Timer(budget) if has_timer() else Monitor(budget) if hasattr(sys, "monitoring") else Tracer(budget)
     with budget.spend(), watch.watching():
         try:
             value = function(*arguments)
@@ -113,6 +120,9 @@ def has_timer() -> bool:
 class Watch:
     """Strikes when the budget is spent, until it is heard."""
 
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        raise NotImplementedError
+
     def __init__(self, budget: Budget):
         self.budget, self.running, self.struck = budget, True, 0
 
@@ -122,7 +132,7 @@ class Watch:
 
 
 class Timer(Watch):
-    """The timer of the operating system. It knows seconds of the clock, so it is set again until the budget is spent."""
+    """The timer of the operating system. It knows the clock, so it is set again until the budget is spent."""
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:

@@ -7,8 +7,9 @@ import numpy as np
 
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import along, between
+from dlcourse.checks.regimes import SCHEDULE
 
-HOME: Any = {"chapter": "05_decay", "notebook": "schedules"}
+HOME: Any = {"chapter": "05_decay", "notebook": "schedules", "regimes": SCHEDULE, "curve": "step"}
 
 
 def start_and_length(rng: np.random.Generator, n: int) -> tuple:

@@ -41,6 +41,8 @@ class Exercise:
     properties: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
     across: Mapping[str, Callable[..., bool]] = field(default_factory=dict)  # tests of all calls and answers together
     measure: Callable[..., dict[str, float]] | None = None  # of an answer left to chance: what is compared instead
+    regimes: Mapping[str, Callable[..., bool]] = field(default_factory=dict)  # where a wrong curve is wrong: regimes.py
+    curve: str = ""  # the argument along which a wrong curve is drawn beside the right one
     tolerance: float = 1e-5
     points: int = 2
     variants: Sequence[Callable[..., Any]] = ()

@@ -103,3 +103,11 @@ def unreadable(error: BaseException) -> str:
     line = getattr(error, "lineno", None)
     where = f", line {line} of its cell" if line else ""
     return f"{type_name(error)}: {getattr(error, 'msg', '')}{where}. Its cell cannot be read."
+
+
+def place_of(error: BaseException, file: str) -> str:
+    """`ValueError: … in line 3`, of a file that is run whole."""
+    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        line = number if frame.f_code.co_filename == file else line
+    return f"{type_name(error)}: {message(error)[:200]}" + (f" in line {line}" if line else "")
