@@ -10,7 +10,8 @@ not tell it from the right answer. Mend them, or list it in `equal` with the rea
 
 operators    the ways to spoil a line
 laws         other laws with the same mean and deviation
-sources      mutants of a right answer's source
+program      a right answer's source
+sources      mutants of it
 around       mutants of its arguments and outputs
 trial        all of it for one exercise
 """

@@ -17,7 +17,7 @@ def chosen(names: list[str]) -> dict[str, str]:
     table = {name: "" for name, entry in exercises().items() if isinstance(entry, Exercise)}
     if not names:
         return table
-    found = {}
+    found: dict[str, str] = {}
     for name in names:
         if name.endswith(".py"):
             found |= {entry.name: name for entry in exercises_in(name).values()}
@@ -54,7 +54,9 @@ def main() -> int:
         for result in (pool.map if given.jobs > 1 else map)(work, wanted, wanted.values()):
             print(result, flush=True)
             passed, count = passed and result.passed, count + result.mutants
-    print(f"{count} mutants of {len(wanted)} exercises, {given.draws} draws: {'all refused' if passed else 'SURVIVORS'}")
+    print(
+        f"{count} mutants of {len(wanted)} exercises, {given.draws} draws: {'all refused' if passed else 'SURVIVORS'}"
+    )
     return 0 if passed else 1
 
 

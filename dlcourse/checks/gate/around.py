@@ -63,7 +63,8 @@ def number_changes(seen: list[Any]) -> Iterator[tuple[str, Callable[[Any], Any]]
     if whole:
         yield "one more", lambda value: value + 1
         yield "one less", lambda value: value - 1
-        yield "at least 1", lambda value: max(value, 1)
+        if min(seen) < 1:
+            yield "at least 1", lambda value: max(value, 1)
     yield "twice", lambda value: 2 * value
     yield "half", lambda value: value / 2
     yield "1 −", lambda value: 1 - value
@@ -74,7 +75,6 @@ def number_changes(seen: list[Any]) -> Iterator[tuple[str, Callable[[Any], Any]]
 
 def array_changes(seen: list[Any]) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     yield "all 0", lambda value: 0 * value
-    yield "without signs", np.abs
     if seen[0].dtype == bool:
         yield "turned round", np.logical_not
         return
@@ -84,6 +84,7 @@ def array_changes(seen: list[Any]) -> Iterator[tuple[str, Callable[[Any], Any]]]
     yield "half", lambda value: value / 2 if value.dtype.kind == "f" else value // 2
     yield "its mean everywhere", lambda value: 0 * value + value.mean(axis=0)
     if any((value < 0).any() for value in seen):
+        yield "without signs", np.abs
         yield "nowhere below 0", lambda value: np.maximum(value, 0)
     yield "of length 1", lambda value: value / (np.linalg.norm(value) + 1e-12)
     yield "without its last row", lambda value: value[:-1]
@@ -149,9 +150,11 @@ def changed_outputs(exercise: Exercise, right: Right, calls: Sequence[tuple]) ->
     for n in range(len(outputs[0])):
         name = exercise.returns[n] if several else "the answer"
         arrays = any(np.ndim(out[n]) for out in outputs)
-        changes = NUMBER_CHANGES | (ARRAY_CHANGES if arrays else {})
+        changes = {**NUMBER_CHANGES, **(ARRAY_CHANGES if arrays else {})}
         if any(np.any(np.asarray(out[n]) < 0) for out in outputs):
             changes["without signs"] = np.abs
+        if any(np.any(np.asarray(out[n]) % 1) for out in outputs):
+            changes["rounded"] = np.round
         for words, change in changes.items():
             yield Mutant(f"{name} {words}", with_output(right, n, change, several))
         for m in range(n):
@@ -168,7 +171,6 @@ NUMBER_CHANGES: dict[str, Callable[[Any], Any]] = {
     "always 0": lambda out: 0.0 * np.asarray(out),
     "1 % larger": lambda out: 1.01 * np.asarray(out),
     "0.001 more": lambda out: 0.001 + np.asarray(out),
-    "rounded": lambda out: np.round(out),
 }
 ARRAY_CHANGES: dict[str, Callable[[Any], Any]] = {
     "reversed": lambda out: np.asarray(out)[::-1] if np.ndim(out) else out,

@@ -62,11 +62,13 @@ def other_brackets(node: ast.AST) -> Iterator[ast.AST]:
 
 def other_root(node: ast.AST) -> Iterator[ast.AST]:
     """√(v + ε) as √v + ε, √v + ε as √(v + ε): what is added moves into the root or out of it."""
-    if is_call(node, "sqrt") and isinstance(node.args[0], ast.BinOp) and isinstance(node.args[0].op, ast.Add):
-        inside = node.args[0]
+    inside = root_of(node)
+    if isinstance(node, ast.Call) and isinstance(inside, ast.BinOp) and isinstance(inside.op, ast.Add):
         yield ast.BinOp(ast.Call(node.func, [inside.left], []), ast.Add(), inside.right)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and is_call(node.left, "sqrt"):
-        yield ast.Call(node.left.func, [ast.BinOp(node.left.args[0], ast.Add(), node.right)], [])
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and isinstance(node.left, ast.Call):
+        inside = root_of(node.left)
+        if inside:
+            yield ast.Call(node.left.func, [ast.BinOp(inside, ast.Add(), node.right)], [])
 
 
 def other_comparison(node: ast.AST) -> Iterator[ast.AST]:
@@ -116,7 +118,7 @@ def other_function(node: ast.AST) -> Iterator[ast.AST]:
 def other_axis(node: ast.AST) -> Iterator[ast.AST]:
     """Along another axis."""
     if isinstance(node, ast.keyword) and node.arg == "axis":
-        for axis in (0, 1, 2, -1, None):
+        for axis in (0, 1, 2, None):
             yield ast.keyword("axis", ast.Constant(axis))
 
 
@@ -135,14 +137,6 @@ def other_place(node: ast.AST) -> Iterator[ast.AST]:
         yield node.value
 
 
-def in_place(node: ast.AST) -> Iterator[ast.AST]:
-    """a = a + b as a += b, which changes the array that was given."""
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.targets[0], ast.Name):
-        if isinstance(node.value.left, ast.Name) and node.value.left.id == node.targets[0].id:
-            yield ast.AugAssign(node.targets[0], node.value.op, node.value.right)
-        yield ast.Assign([ast.Subscript(node.targets[0], ast.Slice(), ast.Store())], node.value)
-
-
 def other_law(node: ast.AST) -> Iterator[ast.AST]:
     """A draw from another law of the same mean and deviation."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in DRAWS:
@@ -154,7 +148,7 @@ def other_law(node: ast.AST) -> Iterator[ast.AST]:
 
 OPERATORS = (
     other_constant, other_arithmetic, other_brackets, other_root, other_comparison, other_function, other_axis,
-    other_place, in_place, other_law,
+    other_place, other_law,
 )  # fmt: skip
 
 
@@ -162,8 +156,9 @@ def name_of(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
-def is_call(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Call) and name_of(node) == name and len(node.args) == 1
+def root_of(node: ast.AST) -> ast.expr | None:
+    """What stands inside of √( )."""
+    return node.args[0] if isinstance(node, ast.Call) and name_of(node) == "sqrt" and len(node.args) == 1 else None
 
 
 def is_module(node: ast.AST) -> bool:

@@ -1,23 +1,16 @@
 """Wrong answers made of a right one's source: one node of its tree changed in every way that operators.py knows."""
 
 import ast
-import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from types import FunctionType
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from dlcourse.checks.gate.laws import other_law
 from dlcourse.checks.gate.operators import OPERATORS
+from dlcourse.checks.gate.program import Program
 
-ROUNDS, LARGEST = 2000, 10**15  # of a `while`, and of a whole number in it: beyond, a mutant has lost its way
-
-
-class Lost(Exception):
-    """A mutant that would never end, or not before the numbers fill the memory."""
+Change = tuple[Callable[[Any], None], Any, Any]  # what puts a node in its place, the old node, the new one
 
 
 @dataclass(frozen=True)
@@ -28,97 +21,6 @@ class Mutant:
     function: Callable[..., Any]
 
 
-@dataclass
-class Program:
-    """The source of a right answer: a tree, the name of its function, and what the tree's names stand for."""
-
-    tree: ast.Module
-    entry: str
-    names: dict[str, Any] = field(default_factory=dict)
-
-    def built(self) -> Callable[..., Any]:
-        count = 0
-
-        def one_round(names: dict[str, Any]) -> None:
-            nonlocal count
-            count += 1
-            if count > ROUNDS or any(isinstance(v, int) and abs(v) > LARGEST for v in names.values()):
-                raise Lost
-
-        def answer(*arguments: Any) -> Any:
-            nonlocal count
-            count = 0
-            return space[self.entry](*arguments)
-
-        space = {**self.names, "_other_law": other_law, "_round": one_round}
-        exec(compile(ast.fix_missing_locations(self.tree), "a mutant", "exec"), space)
-        return answer
-
-
-def program_of(source: str, entry: str) -> Program:
-    """From a cell of a notebook."""
-    return Program(guarded(without_docstrings(ast.parse(source))), entry, {"np": np})
-
-
-def program_of_function(function: Any) -> Program | None:
-    """From a function or a lambda in a file, together with the functions of its file that it calls."""
-    parts, queue, seen = [], [("_entry", function)], set()
-    names = dict(inspect.getclosurevars(function).nonlocals)
-    while queue:
-        name, one = queue.pop()
-        node = find_source(one)
-        if node is None:
-            return None
-        seen.add(name)
-        parts.append(renamed(node, name))
-        called = {key: one.__globals__.get(key) for key in inspect.getclosurevars(one).globals}
-        queue += [(key, f) for key, f in called.items() if is_own(f, function) and key not in seen]
-    return Program(guarded(without_docstrings(ast.Module(parts[::-1], []))), "_entry", {**function.__globals__, **names})
-
-
-def is_own(one: Any, function: Any) -> bool:
-    return isinstance(one, FunctionType) and one.__globals__ is function.__globals__
-
-
-def find_source(function: Any) -> ast.FunctionDef | ast.Lambda | None:
-    """The node of the file that became this function: the one on its line that compiles to its code."""
-    try:
-        tree = ast.parse(inspect.getsource(inspect.getmodule(function) or function))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    code = function.__code__
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.Lambda) and node.lineno == code.co_firstlineno:
-            made = compile(ast.fix_missing_locations(ast.Module([renamed(node, "f")], [])), "f", "exec")
-            if any(getattr(part, "co_code", None) == code.co_code for part in made.co_consts):
-                return node
-    return None
-
-
-def renamed(node: ast.FunctionDef | ast.Lambda, name: str) -> ast.stmt:
-    if isinstance(node, ast.Lambda):
-        return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], node), node)
-    return ast.FunctionDef(name, node.args, node.body, [], None, lineno=node.lineno, col_offset=0)
-
-
-def without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body.pop(0)
-    return tree
-
-
-def guarded(tree: ast.Module) -> ast.Module:
-    """Every `while` counts its rounds: a mutant that never ends must not hold up the gate."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.While):
-            node.body.insert(0, ast.parse("_round(locals())").body[0])
-    return tree
-
-
-# One node changed
-
-
 def changed_sources(program: Program) -> Iterator[Mutant]:
     """Every node in turn, changed in every way; the same program does not come twice."""
     known = {written(program.tree)}
@@ -127,10 +29,8 @@ def changed_sources(program: Program) -> Iterator[Mutant]:
         source = written(program.tree)
         if source not in known and not re.search(r"(\w+)\.append\(\1\)", source):  # a list in itself has no end
             known.add(source)
-            try:
+            with suppress(SyntaxError, ValueError, TypeError):  # of a change that makes no program
                 yield Mutant(difference(old, new), program.built())
-            except (SyntaxError, ValueError, TypeError):
-                pass  # a change that makes no program
         put(old)
 
 
@@ -148,9 +48,6 @@ def difference(old: Any, new: Any) -> str:
 def shown(node: ast.AST) -> str:
     words = " ".join(written(node).split())
     return words if len(words) < 90 else f"{words[:60]} … {words[-25:]}"
-
-
-Change = tuple[Callable[[Any], None], Any, Any]
 
 
 def changes(tree: ast.AST) -> Iterator[Change]:
@@ -193,16 +90,48 @@ def names_in(tree: ast.AST) -> list[str]:
 
 
 def old_values(tree: ast.Module) -> Iterator[Change]:
-    """A parameter that is assigned anew is read as it was given: the old velocity, the old s."""
+    """A parameter that is assigned anew is read as it was given (the old velocity), or changed where it stands."""
     for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
-        given = {argument.arg for argument in function.args.args}
-        stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        for name in sorted(given & stored):
+        for name in [argument.arg for argument in function.args.args]:
+            places = [n for n, line in enumerate(function.body) if name in stored(line)]
             keep = ast.parse(f"_old_{name} = {name}").body[0]
-            for parent in list(ast.walk(ast.Module(function.body, []))):
-                for put, old in loads(parent, name):
-                    new = ast.Name(f"_old_{name}", ast.Load())
-                    yield with_line(function, keep, put), old, new
+            for line in function.body[places[0] + 1 :] if places else ():
+                for parent in list(ast.walk(ast.Module([line], []))):
+                    for put, old in loads(parent, name):
+                        yield with_line(function, keep, put), old, ast.Name(f"_old_{name}", ast.Load())
+            for n in places:
+                yield from (
+                    (item_setter(function.body, n), function.body[n], new) for new in in_place(function.body[n])
+                )
+
+
+def in_place(line: ast.stmt) -> Iterator[ast.stmt]:
+    """a = a + b as a += b and as a[:] = a + b, which change the array that was given."""
+    if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+        name, value = line.targets[0], line.value
+        if isinstance(value, ast.BinOp) and isinstance(value.left, ast.Name) and value.left.id == name.id:
+            yield ast.AugAssign(name, value.op, value.right)
+        yield ast.Assign([ast.Subscript(ast.Name(name.id, ast.Load()), ast.Slice(), ast.Store())], value)
+
+
+def stored(node: ast.AST) -> set[str]:
+    """The names that this assigns, or adds to."""
+    found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for n in ast.walk(node):
+        changes = isinstance(getattr(n, "ctx", None), ast.Store) or getattr(n, "attr", "") == "append"
+        if changes and isinstance(n, ast.Attribute | ast.Subscript) and isinstance(n.value, ast.Name):
+            found.add(n.value.id)
+    return found
+
+
+def read(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def depend(a: ast.stmt, b: ast.stmt) -> bool:
+    """Does it matter which of the two comes first?"""
+    both = bool(stored(a) & (read(b) | stored(b)) or stored(b) & read(a))
+    return both or any(isinstance(n, ast.Return) for line in (a, b) for n in ast.walk(line))
 
 
 def loads(parent: ast.AST, name: str) -> Iterator[tuple[Callable[[Any], None], ast.Name]]:
@@ -229,13 +158,19 @@ def orders(tree: ast.Module) -> Iterator[Change]:
         for block in (getattr(node, "body", None), getattr(node, "orelse", None)):
             if isinstance(node, ast.Module) or not isinstance(block, list):
                 continue
-            lines = [n for n, line in enumerate(block) if not isinstance(line, ast.Return) and "_round" not in shown(line)]
+            lines = [
+                n for n, line in enumerate(block) if not isinstance(line, ast.Return) and "_round" not in shown(line)
+            ]
             put = block_setter(block)
-            yield from ((put, block[:], swapped(block, n, n + 1)) for n in lines if n + 1 in lines)
+            yield from ((put, block[:], swapped(block, n, n + 1)) for n in neighbours(block, lines))
             yield from ((put, block[:], [*block[:n], ast.Pass(), *block[n + 1 :]]) for n in lines)
         if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load):
             pairs = [(a, b) for a in range(len(node.elts)) for b in range(a)]
             yield from ((block_setter(node.elts), node.elts[:], swapped(node.elts, a, b)) for a, b in pairs)
+
+
+def neighbours(block: list[ast.stmt], lines: list[int]) -> list[int]:
+    return [n for n in lines if n + 1 in lines and depend(block[n], block[n + 1])]
 
 
 def block_setter(block: list) -> Callable[[Any], None]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.gate.around import changed_calls
-from dlcourse.checks.gate.sources import Mutant, Program, changed_sources, program_of, program_of_function
+from dlcourse.checks.gate.program import Program, program_of, program_of_function
+from dlcourse.checks.gate.sources import Mutant, changed_sources
 from dlcourse.checks.judge import apart, fit, judge, measures, parts
 from dlcourse.checks.runner import Answer, Function, Seed, differs, opened, plain, run
 
