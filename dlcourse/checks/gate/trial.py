@@ -1,6 +1,7 @@
 """Every mutant of an exercise, on fresh inputs again and again."""
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ def try_exercise(exercise: Exercise, draws: int = 1000, seed: int = 0, solutions
     """Make the mutants, try each on so many draws, and stop with one as soon as it has survived."""
     mutants = list(mutants_of(exercise, solutions))
     result = Result(exercise.name, len(mutants))
-    equal = {m.words: next((key for key in exercise.equal if key in m.words), None) for m in mutants}
+    equal = {m.words: next((key for key in exercise.equal if means(key, m.words)), None) for m in mutants}
     taken, tried = (dict.fromkeys((m.words for m in mutants), 0) for _ in range(2))
     alive = mutants
     for number in range(draws):
@@ -64,6 +65,11 @@ def try_exercise(exercise: Exercise, draws: int = 1000, seed: int = 0, solutions
             result.taken[words] = f"{taken[words]} of {tried[words]}"
     result.stale += [key for key in exercise.equal if not any(key == used for used in equal.values())]
     return result
+
+
+def means(key: str, words: str) -> bool:
+    """A key of `equal` is the words of a mutant; … stands for any."""
+    return re.fullmatch(re.escape(key).replace("…", ".*"), words) is not None
 
 
 def mutants_of(exercise: Exercise, solutions: Path = MASTERS) -> Iterator[Mutant]:
