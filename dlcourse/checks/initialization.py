@@ -229,7 +229,7 @@ unitball_init = Exercise(
     },
     equal={
         "True → False": "the last axis is the units': sums without the other axes meet it as well",
-        "u.sum(…, keepdims=True) → u.sum(…)": "the same",
+        "u.sum(…, keepdims=True) → u.sum(axis=tuple(range(len(shape) - 1)))": "the same",
         "the answer reversed": "the order of draws means nothing",
     },
     reference=lambda shape, rng: (u := rng.uniform(size=shape)) / u.sum(

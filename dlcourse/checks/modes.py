@@ -45,6 +45,7 @@ train_then_predict = Exercise(
     returns=("learned", "predicted"),
     points=4,
     draw=trainings,
+    equal={"gamma → beta": "there are as many of them"},
     examples=[(
         np.array([[[1.0], [3.0]]]), np.array([[4.0]]), np.array([1.0]), np.array([0.0]), 0.0, 0.5)],
     reference=lambda batches, x, gamma, beta, eps, decay: two_modes(batches, x, gamma, beta, eps, decay),

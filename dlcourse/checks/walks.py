@@ -16,7 +16,8 @@ def valleys(rng: np.random.Generator) -> list[tuple]:
     for size, steps in ((2, 3), (3, 6), (1, 1), (2, 0)):
         constants = {"a": rng.uniform(0.5, 2.0, size), "c": rng.normal(size=size)}
         slope = Function("lambda theta: a * theta + np.sin(theta + c)", constants)
-        calls.append((slope, rng.normal(size=size), between(rng, 0.05, 0.2), between(rng, 0.4, 0.9), steps))
+        start = np.sort(rng.normal(size=size))[::-1].copy()
+        calls.append((slope, start, between(rng, 0.05, 0.2), between(rng, 0.4, 0.9), steps))
     return calls
 
 
@@ -112,6 +113,8 @@ kind_of_point = Exercise(
     draw=points_of_rest,
     examples=[(np.array([[2.0, 0.0], [0.0, -1.0]]),)],
     equal={
+        "curvatures.min() > 0 → curvatures.min() >= 0": "no curvature is exactly 0",
+        "curvatures.max() < 0 → curvatures.max() <= 0": "the same",
         "hessian half": "the signs of the curvatures stay",
         "hessian of length 1": "the same",
         "hessian transposed": "a Hessian is symmetric",
@@ -154,6 +157,7 @@ rescaled_rate = Exercise(
     title="The same walk in other units",
     draw=lambda rng: [(between(rng, 0.05, 0.5), between(rng, *pair)) for pair in ((0.1, 0.6), (1.5, 4.0), (20, 90))],
     examples=[(0.5, 10.0)],
+    equal={"a with a minus": "a enters as a square"},
     reference=lambda learning_rate, a: learning_rate / a**2,
     mistakes={
         "Half is missing: the gradient changes too. θ moves by a times φ's step, and φ's gradient is a times θ's.":

@@ -128,6 +128,7 @@ network_backward = Exercise(
         np.array([[1.0]]))],
     reference=lambda x, w1, b1, w2, dy: back(x, w1, b1, w2, dy),
     properties={"each is the slope that finite differences find": are_slopes},
+    equal={"z > 0 → z >= 0": "no unit stands at the bend of ReLU"},
     mistakes={
         "ReLU is forgotten on the way back: where a unit was silent, nothing goes back through it.":
             lambda x, w1, b1, w2, dy: back(x, w1, b1, w2, dy, gate=np.ones_like),
@@ -179,6 +180,7 @@ accumulated_gradient = Exercise(
     name="accumulated_gradient",
     title="A batch too large for the memory",
     draw=pieces,
+    equal={"sizes of length 1": "only the share of each piece counts"},
     examples=[(np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([2, 1]))],
     reference=lambda gradients, sizes: sizes @ gradients / sizes.sum(),
     mistakes={
@@ -215,6 +217,7 @@ def scores_and_truth(rng: np.random.Generator) -> list[tuple]:
         scores = rng.normal(size=(n, k)) - 1.0
         hit = np.arange(n) < max(n - 3, 1)
         scores[np.arange(n), np.where(hit, labels, (labels + 1) % k)] += 4.0
+        scores -= 6.0 * (np.arange(n) % 2)[:, None]  # every other row lies below 0
         mixed = rng.permutation(n)
         calls.append((scores[mixed], labels[mixed]))
     return calls
@@ -226,6 +229,7 @@ accuracy = Exercise(
     title="How often is it right?",
     points=1,
     draw=scores_and_truth,
+    equal={"scores half": "the largest stays the largest", "scores of length 1": "the same"},
     examples=[(np.array([[0.1, 2.0], [1.5, -1.0], [0.0, 3.0], [4.0, 5.0]]), np.array([1, 0, 0, 1]))],
     reference=lambda scores, labels: (scores.argmax(axis=1) == labels).mean(),
     mistakes={
