@@ -12,7 +12,7 @@ import numpy as np
 
 from dlcourse.checks.exercise import Exercise, Question
 from dlcourse.checks.forms import apart, fit, measures, parts, unwrap
-from dlcourse.checks.naming import name_mistake
+from dlcourse.checks.naming import Naming
 from dlcourse.checks.questions import judge_question
 from dlcourse.checks.regimes import where_wrong
 from dlcourse.checks.report import UNWRITTEN, Finding, Report
@@ -39,7 +39,7 @@ def judge(
         mistake, perhaps = "", False
         if not passed:
             seen = lambda theirs: marks(tuple(examine(exercise, calls, theirs, right)))  # noqa: E731
-            mistake, perhaps = name_mistake(exercise, calls, answers, right, seen)
+            mistake, perhaps = Naming(exercise, calls, answers, right, seen).name()
     last = answers[-1] if answers else Answer()
     notes = [f"It printed: {last.printed.strip()!r}"] if last.printed.strip() else []
     notes += [f"NumPy or Python warned: {last.warned}"] if last.warned and not passed else []

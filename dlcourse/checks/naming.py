@@ -1,13 +1,14 @@
 """Which mistake is it? A name is given when every answer is that mistake's; to a near miss it says "perhaps"."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.forms import apart, as_one, distance, fit, measures, parts
-from dlcourse.checks.runner import Answer, trusted
+from dlcourse.checks.runner import Answer, run, trusted
+from dlcourse.checks.usual import usual_mistakes
 
 SAME = 1e-6  # of draws: the same dice, thrown in the same order
 ALIKE = 2.2  # Kolmogorov and Smirnov: of two samples of one law, once in ten thousand they are further apart
@@ -28,35 +29,68 @@ ERRORS = {
 }
 
 
-def name_mistake(
-    exercise: Exercise,
-    calls: Sequence[tuple],
-    answers: Sequence[Answer],
-    right: Sequence[Answer],
-    marks: Callable[[Sequence[Answer]], tuple],
-) -> tuple[str, bool]:
-    """The sentence of the known mistake, and whether it is only perhaps this one.
+class Naming:
+    """The answers to be named. marks: which properties hold for answers; a mistake must fail in the same places."""
 
-    marks: which properties hold for answers. The mistake must fail in the same places, too.
-    """
-    if not answers or answers[-1].kind in ("todo", "time"):
-        return "", False
-    seen, near = marks(answers), []
-    for sentence, function in exercise.mistakes.items():
-        if exercise.measure and not same(exercise, calls[:1], answers[:1], trusted(function, calls[:1]), right):
-            continue
-        theirs = trusted(function, calls)
-        if same(exercise, calls, answers, theirs, right) and marks(theirs) == seen:
-            if not exercise.measure or identical(answers, theirs) or not identical(theirs, trusted(function, calls)):
-                return sentence, False
-            near.append((1.0, sentence))
-        elif not exercise.measure:
-            near.append((share(exercise, calls, answers, theirs, right), sentence))
-    likeliest = max(near, default=(0.0, ""))
-    if likeliest[0] > 0.5:
-        return likeliest[1], True
-    known = (words for error, words in ERRORS.items() if answers[-1].kind == "error" and error in answers[-1].problem)
-    return next(known, ""), False
+    def __init__(
+        self,
+        exercise: Exercise,
+        calls: Sequence[tuple],
+        answers: Sequence[Answer],
+        right: Sequence[Answer],
+        marks: Callable[[Sequence[Answer]], tuple],
+    ):
+        self.exercise, self.calls, self.answers, self.right, self.marks = exercise, calls, answers, right, marks
+        self.seen = marks(answers)
+
+    def name(self) -> tuple[str, bool]:
+        """The sentence of the known mistake, and whether it is only perhaps this one."""
+        last = self.answers[-1] if self.answers else Answer(kind="todo")
+        if last.kind in ("todo", "time"):
+            return "", False
+        alike = self.among(self.exercise.mistakes.items())
+        if alike and alike[0][1]:
+            return alike[0][0], False
+        known = next((words for error, words in ERRORS.items() if last.kind == "error" and error in last.problem), "")
+        if known or last.kind:
+            return known, False
+        usual = self.among(usual_mistakes(self.exercise, self.calls))
+        if usual and usual[0][1]:
+            return usual[0][0], False
+        near = alike[0][0] if alike else self.nearest()
+        return near, bool(near)
+
+    def among(self, mistakes: Iterable[tuple[str, Callable[..., Any]]]) -> list[tuple[str, bool]]:
+        """Those that every answer agrees with, and whether it is surely them; the sure ones first.
+
+        Draws that only come from the same law are perhaps a mistake's; surely they are its own if they are the same, or
+        if the mistake is that they are never the same.
+        """
+        found = []
+        for sentence, function in mistakes:
+            first = run(function, self.calls[:1], 1.0)
+            if not self.same(self.answers[:1], first):
+                continue
+            theirs = trusted(function, self.calls)
+            if self.same(self.answers, theirs) and self.marks(theirs) == self.seen:
+                by_chance = self.exercise.measure and not identical(self.answers, theirs)
+                sure = not by_chance or not identical(theirs, trusted(function, self.calls))
+                found.append((sentence, sure))
+        return sorted(found, key=lambda pair: not pair[1])
+
+    def nearest(self) -> str:
+        """The mistake that gives more than half of the wrong outputs."""
+        if self.exercise.measure:
+            return ""
+        shares = [
+            (share(self.exercise, self.calls, self.answers, run(function, self.calls, 1.0), self.right), sentence)
+            for sentence, function in self.exercise.mistakes.items()
+        ]
+        most, sentence = max(shares, default=(0.0, ""))
+        return sentence if most > 0.5 else ""
+
+    def same(self, ours: Sequence[Answer], theirs: Sequence[Answer]) -> bool:
+        return same(self.exercise, self.calls, ours, theirs, self.right)
 
 
 def same(exercise: Exercise, calls: Any, ours: Sequence[Answer], theirs: Sequence[Answer], right: Any) -> bool:

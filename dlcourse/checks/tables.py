@@ -14,8 +14,9 @@ from dlcourse.checks.faults import place_of
 from dlcourse.workspace import MANIFEST, UserError
 
 FILES = (
-    "first_steps", "initialization", "matrices", "momentum", "adaptive", "natural", "adam", "normalization", "groups",
-    "directions", "regularization", "noise", "generalization", "decay", "stairs", "capstone", "looks",
+    "first_steps", "whole", "initialization", "matrices", "momentum", "walks", "adaptive", "natural", "adam",
+    "normalization", "groups", "directions", "modes", "regularization", "noise", "generalization", "decay", "stairs",
+    "capstone", "looks",
 )  # fmt: skip
 OWN = "dlcourse_exercises.py"
 Entries = dict[str, Exercise | Question]
