@@ -107,17 +107,19 @@ def test_a_reply_can_make_no_object():
 # The filter for system calls, by an interpreter of its own few instructions
 
 
-def verdict_of(program, architecture, number):
+def verdict_of(program, architecture, number, *arguments):
     lines = list(struct.iter_unpack("<HBBI", program))
+    seen = {0: number, 4: architecture} | {16 + 8 * place: value for place, value in enumerate(arguments)}
+    asks = {0x15: lambda a, b: a == b, 0x35: lambda a, b: a >= b, 0x45: lambda a, b: a & b}
     place = register = 0
     while True:
         code, yes, no, value = lines[place]
         if code == 0x20:
-            register = {0: number, 4: architecture}[value]
+            register = seen[value]
         elif code == 0x06:
-            return value
+            return value & 0x7FFF0000 or value
         else:
-            place += yes if (register == value if code == 0x15 else register >= value) else no
+            place += yes if asks[code](register, value) else no
         place += 1
 
 
@@ -127,8 +129,24 @@ def test_the_filter_refuses_its_list_and_lets_the_rest_through(machine):
     program = seccomp.program(machine)
     for number in range(512):
         expected = 0x50000 if number in calls.values() else 0x7FFF0000
-        assert verdict_of(program, architecture, number) & 0x7FFF0000 == expected & 0x7FFF0000
+        assert verdict_of(program, architecture, number, 0, 1, 0) == expected or number in seccomp.LIMITS[machine]
     assert verdict_of(program, architecture ^ 1, 1) == verdict_of(program, architecture, 0x40000001) == 0x80000000
+
+
+@pytest.mark.parametrize("machine", seccomp.MACHINES)
+def test_the_filter_looks_at_arguments_where_a_call_does_many_things(machine):
+    import fcntl
+
+    def allows(number, *arguments):
+        return verdict_of(seccomp.program(machine), seccomp.MACHINES[machine][0], number, *arguments) == 0x7FFF0000
+
+    harmless = {fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC}
+    assert {command for command in range(2000) if allows(seccomp.FCNTL[machine], 3, command)} == harmless
+    for number in seccomp.ENDS[machine]:
+        assert [status for status in range(512) if allows(number, status)] == [*range(128), *range(256, 384)]
+    (one, other) = seccomp.LIMITS[machine]
+    assert not allows(one, 0, 5) and not allows(other, 7, 0)  # RLIMIT_CPU
+    assert allows(one, 9, 0) and allows(other, 0, 9)
 
 
 # Handing in

@@ -7,6 +7,7 @@ worker_process  the same process seen from outside
 answers         a notebook and the calls of its exercises in, plain answers out, whatever the notebook does
 grader          one submission to its results
 journal         what is graded stays graded
+jobs            tasks for processes that may die
 batch           a whole class: `dlcourse grade SUBMISSIONS --out DIR`
 feedback        a page for each student, and the table of grades
 gradebook       into nbgrader's database

@@ -10,23 +10,20 @@ Everything lies in one folder:
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from dlcourse.checks import exercises
-from dlcourse.grading import executors, feedback
-from dlcourse.grading.grader import Result, Task, digest_of, grade, longest, names_in, students_seed
+from dlcourse.grading import feedback
+from dlcourse.grading.grader import Attempt, Result, Task, digest_of, in_words, names_in, students_seed
+from dlcourse.grading.jobs import run, with_bar
 from dlcourse.grading.journal import Journal, Key
-from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
+from dlcourse.grading.sandbox import Limits, keep_private
 from dlcourse.grading.submissions import Submission, around, passed_over, read, readable
-from dlcourse.sweeps import handed_over
 from dlcourse.workspace import UserError
-
-TRIES = 3  # for a task whose process, machine or sandbox failed
-AT_ONCE, BYTES_AT_ONCE = 64, 64 << 20  # tasks under way, and what their files weigh together
 
 
 @dataclass
@@ -106,14 +103,15 @@ def grade_class(
                     work = handed_in.files, handed_in.problem, digest
                     yield Task(student, mine, seed, *work, limits or Limits(), safe)
 
-        for task, results in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
-            del failed[task.student]
-            if isinstance(results, str):
-                failed[task.student] = results
-                log.say(f"{task.student}: NOT GRADED, {results}")
-            else:
-                journal.add(results)
-                log.say(told(task, results))
+        for task, tried in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
+            if isinstance(tried, str):
+                failed[task.student] = tried
+                log.say(f"{task.student}: NOT GRADED, {tried}")
+                continue
+            journal.add(tried.results)
+            log.say(told(task, tried))
+            if not tried.doubts:
+                del failed[task.student]
         found, fresh = collected(journal, group, names), len(waiting) - len(failed)
         summary = Summary(found, group.students, names, failed, fresh, notes)
         for line in shared_tickets(summary):
@@ -183,81 +181,6 @@ def secret_of(path: Path) -> bytes:
     return made.encode()
 
 
-# Running
-
-
-Job = tuple[Task, int]  # and which try this is
-UnderWay = dict[Future[list[Result]], Job]
-
-
-def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tuple[Task, list[Result] | str]]:
-    """Each task once with its results, as they come, or with the words why there are none.
-
-    What was under way when a process died is tried again, each alone: so the one that kills it is found, and costs
-    nobody else a grade.
-    """
-    pool = executor()
-    under_way: UnderWay = {}
-    again: list[Job] = []
-    try:
-        while True:
-            while job := next_job(tasks, again, under_way):
-                under_way[handed_over(pool, grade, job[0])] = job
-            if not under_way:
-                break
-            patience = max(longest(task) for task, _ in under_way.values())
-            ended = wait(under_way, patience, return_when=FIRST_COMPLETED).done
-            broken = not ended  # not one of them in the time that each may take: nothing comes from there any more
-            for future in ended:
-                task, tries = under_way.pop(future)
-                try:
-                    yield task, future.result()
-                except Exception as error:
-                    broken |= isinstance(error, BrokenExecutor)
-                    if tries < TRIES and isinstance(error, BrokenExecutor | NoSandbox | OSError):
-                        again.append((task, tries + 1))
-                    else:
-                        yield task, f"{type(error).__name__}: {error}"
-            if broken:
-                for task, tries in under_way.values():
-                    if tries < TRIES:
-                        again.append((task, tries + 1))
-                    else:
-                        yield task, "its process does not answer"
-                under_way.clear()
-                executors.end(pool)
-                pool = executor()
-    finally:
-        executors.end(pool)
-
-
-def next_job(tasks: Iterator[Task], again: list[Job], under_way: UnderWay) -> Job | None:
-    if again or any(tries > 1 for _, tries in under_way.values()):
-        return again.pop() if again and not under_way else None
-    weight = sum(len(content) for task, _ in under_way.values() for _, content in task.files)
-    if len(under_way) >= AT_ONCE or weight >= BYTES_AT_ONCE:
-        return None
-    task = next(tasks, None)
-    return (task, 1) if task else None
-
-
-def with_bar(
-    pairs: Iterable[tuple[Task, list[Result] | str]], students: int, waiting: int, progress: bool
-) -> Iterator[tuple[Task, list[Result] | str]]:
-    if not progress:
-        yield from pairs
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=students, initial=students - waiting, unit=" submissions", desc="graded") as bar:
-        counts: Counter[str] = Counter()
-        for task, results in pairs:
-            counts["failed" if isinstance(results, str) else "refused" if task.problem else "read"] += 1
-            bar.set_postfix(counts, refresh=False)
-            bar.update()
-            yield task, results
-
-
 # What was found
 
 
@@ -269,10 +192,12 @@ def collected(journal: Journal, group: Class, names: Sequence[str]) -> dict[str,
     return found
 
 
-def told(task: Task, results: Sequence[Result]) -> str:
+def told(task: Task, tried: Attempt) -> str:
+    results = tried.results
     points, out_of = sum(r.report.points for r in results), sum(r.report.out_of for r in results)
     marks = ["no sandbox"] if not task.safe else []
     marks += [task.problem] if task.problem else []
+    marks += [f"to be tried again, {in_words(tried.doubts)}"] if tried.doubts else []
     seconds = max((r.seconds for r in results), default=0.0)
     return f"{task.student}: {points:g} of {out_of:g} points, {seconds:.2f} s" + "".join(f", {mark}" for mark in marks)
 

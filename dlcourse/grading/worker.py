@@ -3,7 +3,7 @@
 It holds this file, frames.py, rebuild.py, absent.py and the runner of the checks; no tests, no expected values, nobody
 else's work. Requests come on standard input, answers go to standard output as frames:
 
-    notebook (bytes), names, skip   →  the definitions found; then one frame before each cell, and what went wrong
+    notebook (bytes), names, skip   →  the definitions found; then one frame before each cell, one if it takes too long
     name, calls                     →  one answer for each call, and an end
 
 Once a learner's code has run, nothing this process says can be trusted any more: whoever reads it must not care.
@@ -37,6 +37,7 @@ if SETTINGS:
 from dlcourse.checks import runner  # noqa: E402
 from dlcourse.grading import absent, frames, rebuild  # noqa: E402
 
+LATE = "Its cell did not come to an end in time."
 LARGEST = SETTINGS.get("largest", 1 << 22)  # bytes of an answer that the grader still takes
 
 
@@ -69,13 +70,14 @@ class Worker:
         self.send({"cells": len(sources), "definitions": {name: len(places) for name, places in found.items()}})
         self.space = {"__name__": "__main__", "np": sys.modules["numpy"]}
         exec("import numpy as np\nimport dlcourse as dl", self.space)  # the first cell of every exercise
-        until = time.monotonic() + seconds
         for number, source in enumerate(sources):
             if number in skip:
                 problem = "A cell ended Python itself, or did not come to an end."
             else:
                 self.send({"cell": number})
-                problem = self.run_cell(number + 1, source, until)
+                problem = self.run_cell(number + 1, source, time.monotonic() + seconds)
+                if problem == LATE:
+                    self.send({"late": number})
             for name in (name for name, places in found.items() if places and places[-1] == number and problem):
                 self.problems[name] = problem
         return self.send({"done": True})
@@ -95,7 +97,7 @@ class Worker:
                 code = compile(ast.Module([statement], []), name, "exec")
                 runner.call_within(max(until - time.monotonic(), 0.01), exec, [code, self.space])
             except runner.TimeUp:
-                return "Its cell did not come to an end in time."
+                return LATE
             except BaseException as error:  # SystemExit too
                 problem = problem or runner.explain(error)
         return problem
