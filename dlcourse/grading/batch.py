@@ -18,11 +18,15 @@ from pathlib import Path
 
 from dlcourse.checks import exercises
 from dlcourse.grading import feedback
-from dlcourse.grading.grader import Attempt, Result, Task, digest_of, in_words, names_in, students_seed
+from dlcourse.grading.choice import names_in
+from dlcourse.grading.grader import Attempt, in_words
 from dlcourse.grading.jobs import run, with_bar
 from dlcourse.grading.journal import Journal, Key
+from dlcourse.grading.names import readable
+from dlcourse.grading.roll import Roll
 from dlcourse.grading.sandbox import Limits, keep_private
-from dlcourse.grading.submissions import Submission, around, passed_over, read, readable
+from dlcourse.grading.submissions import Submission, read, roll_in
+from dlcourse.grading.tasks import Result, Task, digest_of, students_seed
 from dlcourse.workspace import UserError
 
 
@@ -31,6 +35,7 @@ class Class:
     """What was handed in, at a first look: who, and which notebooks; nothing is kept of the files."""
 
     submissions: Callable[[], Iterator[Submission]]
+    roll: Roll
     students: dict[str, str] = field(default_factory=dict)  # and the problem of each, if any
     digests: dict[str, str] = field(default_factory=dict)
     notebooks: Counter[str] = field(default_factory=Counter)
@@ -52,7 +57,10 @@ class Class:
 
 @dataclass
 class Summary:
-    """results: by student, by exercise. failed: who could not be graded, and why; the next run tries again."""
+    """results: by student, by exercise. failed: who could not be graded, and why; the next run tries again.
+
+    roll: who is who, and what is nobody's.
+    """
 
     results: dict[str, dict[str, Result]]
     students: dict[str, str]
@@ -60,6 +68,16 @@ class Summary:
     failed: dict[str, str] = field(default_factory=dict)
     fresh: int = 0  # submissions graded in this run
     notes: list[str] = field(default_factory=list)  # what whoever grades should know
+    roll: Roll = field(default_factory=Roll)
+
+    def unread(self) -> list[str]:
+        """Those of whom nothing could be read."""
+        results = self.results
+        return [
+            student
+            for student, problem in self.students.items()
+            if problem or (results[student] and not any(result.was_read for result in results[student].values()))
+        ]
 
 
 def grade_class(
@@ -72,23 +90,27 @@ def grade_class(
     limits: Limits | None = None,
     safe: bool = True,
     progress: bool = False,
+    names: str = "",
 ) -> Summary:
-    """Grade what lies in `place`, and write what is said above into `out`. executor: makes one, again if it breaks."""
+    """Grade what lies in `place`, and write what is said above into `out`. executor: makes one, again if it breaks.
+
+    names: the scheme by which students are told apart; "" for the one that fits.
+    """
     keep_private()
     refuse_inside(place, out)
-    group = Class(lambda: read(place)).look()
+    group = Class(lambda: read(place, names), roll_in(place, names)).look()
     if not group.students:
         raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
-    names = assigned(group, notebooks)
+    wanted = assigned(group, notebooks)
     seed_file = seed_file or out / "secret"
     had_secret = seed_file.exists()
     secret = secret_of(seed_file)
     with Journal(out / "journal.jsonl") as journal, Log(out / "grading.log") as log:
-        notes = list(noted(place, journal, "" if had_secret else str(seed_file)))
+        notes = list(noted(group.roll, journal, "" if had_secret else str(seed_file)))
         done = {key for key, result in journal.results.items() if result.safe or not safe}
-        waiting = {student for student, digest in group.digests.items() if left(names, student, digest, done)}
+        waiting = {student for student, digest in group.digests.items() if left(wanted, student, digest, done)}
         log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
-        log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in names}))}")
+        log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in wanted}))}")
         for note in notes:
             log.say(note)
         failed = dict.fromkeys(waiting, "it went away while the class was graded")
@@ -99,7 +121,7 @@ def grade_class(
                 student = handed_in.student
                 if student in waiting:
                     digest = group.met(handed_in)
-                    seed, mine = students_seed(secret, student, digest), left(names, student, digest, done)
+                    seed, mine = students_seed(secret, student, digest), left(wanted, student, digest, done)
                     work = handed_in.files, handed_in.problem, digest
                     yield Task(student, mine, seed, *work, limits or Limits(), safe)
 
@@ -112,8 +134,8 @@ def grade_class(
             log.say(told(task, tried))
             if not tried.doubts:
                 del failed[task.student]
-        found, fresh = collected(journal, group, names), len(waiting) - len(failed)
-        summary = Summary(found, group.students, names, failed, fresh, notes)
+        found, fresh = collected(journal, group, wanted), len(waiting) - len(failed)
+        summary = Summary(found, group.students, wanted, failed, fresh, notes, group.roll)
         for line in shared_tickets(summary):
             log.say(line)
     feedback.write(summary, out)
@@ -132,12 +154,20 @@ def refuse_inside(place: Path, out: Path) -> None:
         raise UserError(f"DIR must not be inside SUBMISSIONS, nor SUBMISSIONS in its pages; got out={out}. {remedy}")
 
 
-def noted(place: Path, journal: Journal, new_secret: str) -> Iterator[str]:
-    if folder := around(place):
-        yield f"Everything lies in the folder {readable(folder)}: what is in there was taken for the class."
-    if names := passed_over(place):
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        yield f"Passed over, because the name is hidden: {', '.join(names[:5])}{more}. A student's? Then rename it."
+def noted(roll: Roll, journal: Journal, new_secret: str) -> Iterator[str]:
+    if roll.place:
+        yield f"Everything lies in the folder {readable(roll.place)}: what is in there was taken for the class."
+    if roll.scheme != "plain":
+        more = f" {some(roll.odd)} has no such name and was taken as it is." if roll.odd else ""
+        yield f"Names were read as {roll.scheme.capitalize()} makes them; --names says otherwise.{more}"
+    for student, parts in list(roll.merged().items())[:5]:
+        yield f"Taken together as one student's, {student}: {some(parts)}."
+    if len(roll.merged()) > 5:
+        yield f"So were those of {len(roll.merged()) - 5} more students; see the remarks in grades.csv."
+    if roll.leftovers:
+        yield f"Taken for nobody's: {some(roll.leftovers)}."
+    if roll.hidden:
+        yield f"Passed over, because the name is hidden: {some(roll.hidden)}. A student's? Then rename it."
     if journal.skipped:
         lines = ", ".join(map(str, journal.skipped[:5])) + (" …" if len(journal.skipped) > 5 else "")
         yield f"No whole results in journal.jsonl, left out and graded again: line {lines}."
@@ -147,6 +177,10 @@ def noted(place: Path, journal: Journal, new_secret: str) -> Iterator[str]:
             " inputs cannot be drawn again, and what is graded from now on meets others. Without journal.jsonl, all"
             " are graded with the new one."
         )
+
+
+def some(names: Sequence[str]) -> str:
+    return ", ".join(map(readable, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def assigned(group: Class, notebooks: Sequence[str]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         print("No sandbox: every submission can read your files, change them, and forge its grade. Grades are marked.")
     summary = grade_class(
         args.submissions, args.out, executor(args), notebooks=args.notebook, seed_file=args.seed_file, limits=limits,
-        safe=safe, progress=not args.quiet,
+        safe=safe, progress=not args.quiet, names=args.names or "",
     )  # fmt: skip
     if args.gradebook:
         from dlcourse.grading.gradebook import record
@@ -50,8 +50,8 @@ def wanted(rule: Rule, name: str, value: Any) -> Any:
 
 
 def told(summary: Summary, args: argparse.Namespace) -> str:
-    refused = sum(map(bool, summary.students.values()))
-    lines = [f"{len(summary.students)} submissions: {summary.fresh} graded now, {refused} could not be read."]
+    unread = len(summary.unread())
+    lines = [f"{len(summary.students)} submissions: {summary.fresh} graded now, {unread} could not be read."]
     lines += summary.notes
     for student, why in list(summary.failed.items())[:5]:
         lines.append(f"Not graded: {student}. {why}")

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.checks import exercises
-from dlcourse.grading.grader import Result
+from dlcourse.grading.names import FORMULA, readable
+from dlcourse.grading.tasks import Result
 from dlcourse.workspace import write_whole
 
 if TYPE_CHECKING:
     from dlcourse.grading.batch import Summary
 
 TEMPLATE = Path(__file__).with_name("feedback.html")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def write(summary: "Summary", out: Path) -> None:
@@ -37,6 +37,8 @@ def table(summary: "Summary") -> str:
         total = sum(filter(None, points)) if student not in summary.failed else None
         row = [student, total, out_of(summary), page_name(student), "; ".join(remarks(summary, student)), *points]
         writer.writerow([cell(value) for value in row])
+    for name in summary.roll.leftovers:
+        writer.writerow(["", "", "", "", cell(f"taken for nobody's: {name}"), *("" for _ in summary.exercises)])
     return made.getvalue()
 
 
@@ -56,6 +58,11 @@ def remarks(summary: "Summary", student: str) -> Iterator[str]:
         yield f"not graded: {summary.failed[student]}"
     if summary.students[student]:
         yield summary.students[student]
+    elif student in summary.unread():
+        yield next(iter(summary.results[student].values())).report.findings[0].detail
+    if parts := summary.roll.merged().get(student):
+        yield f"handed in as {', '.join(map(readable, parts))}"
+    yield from dict.fromkeys(result.remark for result in summary.results[student].values() if result.remark)
     if any(not result.safe for result in summary.results[student].values()):
         yield "graded WITHOUT a sandbox: this grade can be forged"
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 
 from dlcourse.grading import executors
-from dlcourse.grading.grader import Attempt, Task, attempt, in_words, longest
+from dlcourse.grading.grader import Attempt, attempt, in_words
 from dlcourse.grading.sandbox import NoSandbox
+from dlcourse.grading.tasks import Task, longest
 from dlcourse.sweeps import handed_over
 
 TRIES = 3  # for a task whose process, machine or sandbox failed

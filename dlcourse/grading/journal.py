@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from dlcourse.checks import Report, exercises
-from dlcourse.grading.grader import Result
+from dlcourse.grading.tasks import Result
 from dlcourse.workspace import UserError
 
 Key = tuple[str, str, str]
