@@ -29,10 +29,11 @@ from dlcourse.checks import exercises
 from dlcourse.checks.runner import Function, Seed
 from dlcourse.grading import feedback, frames, seccomp
 from dlcourse.grading.answers import Died, believed
-from dlcourse.grading.batch import grade_class, secret_of
+from dlcourse.grading.batch import grade_class
 from dlcourse.grading.choice import names_in
 from dlcourse.grading.grader import grade
-from dlcourse.grading.journal import Journal
+from dlcourse.grading.journal import Journal, seal
+from dlcourse.grading.records import secret_of
 from dlcourse.grading.sandbox import Limits, Sandbox, other_packages, shown_places
 from dlcourse.grading.submissions import read
 from dlcourse.grading.tasks import Task, digest_of, draws, students_seed
@@ -466,22 +467,24 @@ def test_a_second_run_has_nothing_to_do_and_a_new_file_is_graded_anew(three, tmp
 def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path):
     task = Task("ana", ("momentum_step", "nesterov_step"), b"s", problem="nothing")
     one, two = grade(task)
-    with Journal(tmp_path / "j") as journal:
+    with Journal(tmp_path / "j", b"s") as journal:
         journal.add([one, one])
     with open(tmp_path / "j", "ab") as file:
         file.write(json.dumps(two.as_facts()).encode()[:200])
-    with Journal(tmp_path / "j") as journal:
+    with Journal(tmp_path / "j", b"s") as journal:
         assert list(journal.results.values()) == [one]
         journal.add([one, two])
-    with Journal(tmp_path / "j") as journal:
+    with Journal(tmp_path / "j", b"s") as journal:
         assert list(journal.results.values()) == [one, two]
-        with pytest.raises(UserError, match="must not be in use"), Journal(tmp_path / "j"):
+        with pytest.raises(UserError, match="must not be in use"), Journal(tmp_path / "j", b"s"):
             pass
     assert (tmp_path / "j").read_bytes().count(b"\n") == 3
 
 
 def changed(facts, **more):
-    return json.dumps({**facts, **more}).encode()
+    """Signed, as whoever has the secret could: what is wrong with it is something else."""
+    facts = {**facts, **more}
+    return json.dumps({**facts, "seal": seal(b"s", facts)}).encode()
 
 
 def test_lines_that_are_no_results_are_named_and_earn_nothing(tmp_path):
@@ -503,7 +506,7 @@ def test_lines_that_are_no_results_are_named_and_earn_nothing(tmp_path):
         changed(facts, exercise="nesterov_step"), changed(facts, exercise=[]),
     ]  # fmt: skip
     (tmp_path / "j").write_bytes(b"\n".join([*lines, changed(facts), b""]))
-    with Journal(tmp_path / "j") as journal:
+    with Journal(tmp_path / "j", b"s") as journal:
         assert journal.skipped == list(range(1, len(lines) + 1))
         assert list(journal.results.values()) == [one]
 
@@ -514,7 +517,8 @@ def test_a_batch_names_the_lines_it_cannot_use(tmp_path):
     with open(tmp_path / "out/journal.jsonl", "ab") as file:
         file.write(b'{"student": [1]}\n\n{"torn')
     summary = grade_folder(tmp_path / "in", tmp_path / "out")
-    assert summary.notes == ["No whole results in journal.jsonl, left out and graded again: line 6, 8."]
+    (note,) = summary.notes
+    assert note.startswith("No results of this secret in journal.jsonl, left out and graded again: line 6, 8.")
     assert summary.fresh == 0
 
 
@@ -523,8 +527,8 @@ def test_a_secret_that_went_away_is_missed(tmp_path):
     assert grade_folder(tmp_path / "in", tmp_path / "out").notes == []
     assert grade_folder(tmp_path / "in", tmp_path / "out").notes == []
     (tmp_path / "out/secret").unlink()
-    (note,) = grade_folder(tmp_path / "in", tmp_path / "out").notes
-    assert "secret was not there and was made anew: 5 results of before stay" in note
+    summary = grade_folder(tmp_path / "in", tmp_path / "out")
+    assert "or the secret is not the one that was there" in summary.notes[0] and summary.fresh == 1
 
 
 @pytest.mark.parametrize("out", ["in", "in/grades", "in/deep/er", "in/../in/x"])

@@ -11,6 +11,7 @@ verdicts        answers to reports, and how far they can be believed
 choice          which of several files counts
 grader          one submission to its results
 jobs            the tasks of a class, for processes that may die
+records         the secret and the log; all is for the owner's eyes
 journal         what is graded stays graded
 batch           a whole class: `dlcourse grade SUBMISSIONS --out DIR`
 feedback        a page for each student, and the table of grades

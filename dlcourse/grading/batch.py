@@ -7,13 +7,10 @@ Everything lies in one folder:
     secret          what the inputs are drawn from; whoever has it can tell them in advance
 """
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from dlcourse.checks import exercises
@@ -23,6 +20,7 @@ from dlcourse.grading.grader import Attempt, in_words
 from dlcourse.grading.jobs import run, with_bar
 from dlcourse.grading.journal import Journal, Key
 from dlcourse.grading.names import readable
+from dlcourse.grading.records import Log, private, secret_of
 from dlcourse.grading.roll import Roll
 from dlcourse.grading.sandbox import Limits, keep_private
 from dlcourse.grading.submissions import Submission, read, roll_in
@@ -98,48 +96,47 @@ def grade_class(
     """
     keep_private()
     refuse_inside(place, out)
-    group = Class(lambda: read(place, names), roll_in(place, names)).look()
-    if not group.students:
-        raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
-    wanted = assigned(group, notebooks)
-    seed_file = seed_file or out / "secret"
-    had_secret = seed_file.exists()
-    secret = secret_of(seed_file)
-    with Journal(out / "journal.jsonl") as journal, Log(out / "grading.log") as log:
-        notes = list(noted(group.roll, journal, "" if had_secret else str(seed_file)))
-        done = {key for key, result in journal.results.items() if result.safe or not safe}
-        waiting = {student for student, digest in group.digests.items() if left(wanted, student, digest, done)}
-        log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
-        log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in wanted}))}")
-        for note in notes:
-            log.say(note)
-        failed = dict.fromkeys(waiting, "it went away while the class was graded")
+    with private(out):
+        group = Class(lambda: read(place, names), roll_in(place, names)).look()
+        if not group.students:
+            raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
+        wanted = assigned(group, notebooks)
+        secret = secret_of(seed_file or out / "secret")
+        with Journal(out / "journal.jsonl", secret) as journal, Log(out / "grading.log") as log:
+            notes = list(noted(group.roll, journal))
+            done = {key for key, result in journal.results.items() if result.safe or not safe}
+            waiting = {student for student, digest in group.digests.items() if left(wanted, student, digest, done)}
+            log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
+            log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in wanted}))}")
+            for note in notes:
+                log.say(note)
+            failed = dict.fromkeys(waiting, "it went away while the class was graded")
 
-        def tasks() -> Iterator[Task]:
-            """From what is read now: files may have changed since the first look."""
-            for handed_in in group.submissions():
-                student = handed_in.student
-                if student in waiting:
-                    digest = group.met(handed_in)
-                    seed, mine = students_seed(secret, student, digest), left(wanted, student, digest, done)
-                    work = handed_in.files, handed_in.problem, digest
-                    yield Task(student, mine, seed, *work, limits or Limits(), safe)
+            def tasks() -> Iterator[Task]:
+                """From what is read now: files may have changed since the first look."""
+                for handed_in in group.submissions():
+                    student = handed_in.student
+                    if student in waiting:
+                        digest = group.met(handed_in)
+                        seed, mine = students_seed(secret, student, digest), left(wanted, student, digest, done)
+                        work = handed_in.files, handed_in.problem, digest
+                        yield Task(student, mine, seed, *work, limits or Limits(), safe)
 
-        for task, tried in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
-            if isinstance(tried, str):
-                failed[task.student] = tried
-                log.say(f"{task.student}: NOT GRADED, {tried}")
-                continue
-            journal.add(tried.results)
-            log.say(told(task, tried))
-            if not tried.doubts:
-                del failed[task.student]
-        found, fresh = collected(journal, group, wanted), len(waiting) - len(failed)
-        summary = Summary(found, group.students, wanted, failed, fresh, notes, group.roll)
-        for line in shared_tickets(summary):
-            log.say(line)
-    feedback.write(summary, out)
-    return summary
+            for task, tried in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
+                if isinstance(tried, str):
+                    failed[task.student] = tried
+                    log.say(f"{task.student}: NOT GRADED, {tried}")
+                    continue
+                journal.add(tried.results)
+                log.say(told(task, tried))
+                if not tried.doubts:
+                    del failed[task.student]
+            found, fresh = collected(journal, group, wanted), len(waiting) - len(failed)
+            summary = Summary(found, group.students, wanted, failed, fresh, notes, group.roll)
+            for line in shared_tickets(summary):
+                log.say(line)
+        feedback.write(summary, out)
+        return summary
 
 
 def left(names: Sequence[str], student: str, digest: str, done: set[Key]) -> tuple[str, ...]:
@@ -154,7 +151,7 @@ def refuse_inside(place: Path, out: Path) -> None:
         raise UserError(f"DIR must not be inside SUBMISSIONS, nor SUBMISSIONS in its pages; got out={out}. {remedy}")
 
 
-def noted(roll: Roll, journal: Journal, new_secret: str) -> Iterator[str]:
+def noted(roll: Roll, journal: Journal) -> Iterator[str]:
     if roll.place:
         yield f"Everything lies in the folder {readable(roll.place)}: what is in there was taken for the class."
     if roll.scheme != "plain":
@@ -170,12 +167,9 @@ def noted(roll: Roll, journal: Journal, new_secret: str) -> Iterator[str]:
         yield f"Passed over, because the name is hidden: {some(roll.hidden)}. A student's? Then rename it."
     if journal.skipped:
         lines = ", ".join(map(str, journal.skipped[:5])) + (" …" if len(journal.skipped) > 5 else "")
-        yield f"No whole results in journal.jsonl, left out and graded again: line {lines}."
-    if new_secret and journal.results:
         yield (
-            f"{new_secret} was not there and was made anew: {len(journal.results)} results of before stay, but their"
-            " inputs cannot be drawn again, and what is graded from now on meets others. Without journal.jsonl, all"
-            " are graded with the new one."
+            f"No results of this secret in journal.jsonl, left out and graded again: line {lines}. They were torn or"
+            " changed, or the secret is not the one that was there."
         )
 
 
@@ -196,23 +190,6 @@ def assigned(group: Class, notebooks: Sequence[str]) -> tuple[str, ...]:
         remedy = f"Say which were handed out: --notebook {min(known)}."
         raise UserError(f"SUBMISSIONS must hold the same exercises for half of the class; got none. {remedy}")
     return tuple(name for name, exercise in table.items() if exercise.notebook in chosen)
-
-
-def secret_of(path: Path) -> bytes:
-    """Made when first asked for, for this user's eyes only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        found = path.read_bytes().strip()
-        if len(found) < 16:
-            remedy = "Delete it for a new one; every grade then rests on new inputs."
-            raise UserError(f"--seed-file must hold 16 characters or more; got {path}. {remedy}") from None
-        return found
-    with os.fdopen(descriptor, "w") as file:
-        made = secrets.token_hex(32)
-        file.write(made + "\n")
-    return made.encode()
 
 
 # What was found
@@ -247,21 +224,3 @@ def shared_tickets(summary: Summary) -> Iterator[str]:
     for (name, ticket), students in sorted(holders.items()):
         if len(students) > 1:
             yield f"The same {ticket} in {name}: {', '.join(students)}"
-
-
-class Log:
-    """In a `with`: lines with the time, added to a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> "Log":
-        self.file = open(self.path, "a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def say(self, line: str) -> None:
-        self.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
-        self.file.flush()

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,10 +22,10 @@ TEMPLATE = Path(__file__).with_name("feedback.html")
 
 
 def write(summary: "Summary", out: Path) -> None:
-    """grades.csv and feedback/*.html, each whole or not at all."""
-    write_whole(out / "grades.csv", table(summary).encode())
+    """Each whole or not at all, and the table last: where it is, its pages are."""
     for student in summary.students:
         write_whole(out / "feedback" / page_name(student), page(summary, student).encode("utf-8", "replace"))
+    write_whole(out / "grades.csv", table(summary).encode())
 
 
 def table(summary: "Summary") -> str:
@@ -68,8 +69,9 @@ def remarks(summary: "Summary", student: str) -> Iterator[str]:
 
 
 def page_name(student: str) -> str:
-    """A file's name for any student's: no two alike, and none that leads elsewhere."""
-    plain = re.sub(r"[^\w. -]", "_", student).encode("utf-8", "replace")[:120].decode("utf-8", "ignore").strip(". ")
+    """A file's name for any student's: no two alike, none that leads elsewhere, letters that every system writes."""
+    letters = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^\w. -]", "_", letters)[:120].strip(". ")
     return f"{plain or 'student'}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
 
 

@@ -17,11 +17,11 @@ QUOTED = re.compile(rf"^'+(?=[{re.escape(''.join(FORMULA))}])")  # as tables hav
 def unmistakable(names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
     """Each name as it is shown: readable, and no two alike; where that loses something, a number tells it apart."""
     shown: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: readable(name) != name):
+    for name in sorted(names, key=lambda name: readable(name) != spelled(name)):
         number = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
         lengths = iter((8, 16, 64))
         short = readable(name)
-        while short in shown.values() or (short == readable(name) and short != name):
+        while short in shown.values() or (short == readable(name) and short != spelled(name)):
             short = f"{readable(name)} {number[: next(lengths)]}"
         shown[name] = short
     return shown
@@ -34,6 +34,14 @@ def readable(name: str) -> str:
     name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     name = "".join(c if c.isprintable() else " " if unicodedata.category(c) == "Zs" else "?" for c in name).strip()
     return QUOTED.sub("", name.replace(";", ","))[:120] or "(no name)"
+
+
+def spelled(name: str) -> str:
+    """A file's name is bytes; where the system thinks in ASCII, they may be letters all the same."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def is_ignored(name: str) -> bool:

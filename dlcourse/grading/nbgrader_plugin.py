@@ -22,9 +22,9 @@ from nbgrader.utils import is_grade, is_solution
 from traitlets import Float, Unicode
 
 from dlcourse.checks import Finding, Report, exercises
-from dlcourse.grading.batch import secret_of
 from dlcourse.grading.gradebook import put_alembic_on_path
 from dlcourse.grading.grader import grade
+from dlcourse.grading.records import secret_of
 from dlcourse.grading.sandbox import Limits
 from dlcourse.grading.tasks import Task, digest_of, students_seed
 

@@ -237,7 +237,14 @@ def filter_file() -> Iterator[int | None]:
     with tempfile.TemporaryFile() as file:
         file.write(program)
         file.seek(0)
-        yield file.fileno()
+        import fcntl
+
+        # Where standard input is closed, its number is free, and the worker needs that itself.
+        descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def why_not(sandbox: Sandbox) -> str:
