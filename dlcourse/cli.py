@@ -15,6 +15,11 @@ from pathlib import Path
 from dlcourse import __version__
 from dlcourse.workspace import DEFAULT_FOLDER, UserError
 
+# The naming schemes of grading/platforms.py; its table is not read before it is needed.
+PLATFORMS = (
+    "moodle", "brightspace", "blackboard", "gradescope", "sakai", "ilias", "github", "canvas", "plain",
+)  # fmt: skip
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -112,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="handed out; default: what half of the class has",
+    )
+    command.add_argument(
+        "--names", choices=PLATFORMS, help="whose way to name students it is; default: the one that fits the class"
     )
     where = command.add_mutually_exclusive_group()
     where.add_argument("--jobs", metavar="N", type=int, help="processes here; default: one for each core")

@@ -297,7 +297,7 @@ def plainly_endless(*_):
     [
         (plainly_endless, "still running after 0.3 seconds of work, all 3 calls together. An endless loop?"),
         (busy, "still running after 0.3 seconds of work, all 3 calls together. An endless loop?"),
-        (patient, "not done after 0.6 seconds without work, all 3 calls together. Does it sleep, or wait"),
+        (patient, "not done after 0.3 seconds without work, all 3 calls together. Does it sleep, or wait"),
     ],
 )
 def test_an_endless_loop_ends(endless, words):

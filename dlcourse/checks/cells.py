@@ -101,15 +101,14 @@ class Order:
         self.stops = {name: self.stop(name) for name in names}
 
     def stop(self, name: str) -> int:
-        own = self.own_cell(name)
+        own = (self.own_cells(name) or [max(len(self.cells) - 1, 0)])[-1]
         below = (number for number in range(own, len(self.cells)) if name in self.cells[number].checked)
         return next(below, own)
 
-    def own_cell(self, name: str) -> int:
-        """The last one that defines it, and no other exercise; if there is none such, the last one that defines it."""
+    def own_cells(self, name: str) -> list[int]:
+        """Those that define it, and no other exercise; if there are none such, all that define it. The last counts."""
         places = self.definitions[name]
-        alone = [number for number in places if self.cells[number].defined & self.exercises == {name}]
-        return (alone or places or [max(len(self.cells) - 1, 0)])[-1]
+        return [number for number in places if self.cells[number].defined & self.exercises == {name}] or places
 
 
 class Cell:

@@ -30,7 +30,7 @@ try:
 except ImportError:  # Windows, a browser
     resource = None
 
-PATIENCE = 2  # seconds asleep for each of processor time
+PATIENCE = 1  # seconds asleep for each of processor time
 SLOWER = 5  # so much longer may a function take that is watched line by line
 EVERY = 64  # lines between two looks at the time
 TICK = 0.25  # seconds between two looks of the timer

@@ -1,8 +1,11 @@
 """`dlcourse grade`: from the words of the command line to a graded class, and back to words."""
 
 import argparse
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,17 +27,44 @@ def run(args: argparse.Namespace) -> int:
     if safe and not args.scheduler and (problem := why_not(Sandbox(limits))):
         raise UserError(f"{problem} --unsafe-no-sandbox grades all the same; whoever handed in can then forge grades.")
     if not safe:
-        print("No sandbox: every submission can read your files, change them, and forge its grade. Grades are marked.")
+        say("No sandbox: every submission can read your files, change them, and forge its grade. Grades are marked.")
+    try:
+        summary = graded(args, limits, safe)
+    except OSError as error:
+        raise UserError(lost(error, args)) from None
+    say(told(summary, args))
+    return 1 if summary.failed else 0
+
+
+def say(words: str) -> None:
+    """Where nobody can read it, the grades are still where they belong."""
+    try:
+        print(words, flush=True)
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or Python would try again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        why = error.strerror or type(error).__name__
+        raise UserError(f"What there is to say must find a screen or a file; got {why}. It stands in DIR.") from None
+
+
+def graded(args: argparse.Namespace, limits: Limits, safe: bool) -> Summary:
     summary = grade_class(
         args.submissions, args.out, executor(args), notebooks=args.notebook, seed_file=args.seed_file, limits=limits,
-        safe=safe, progress=not args.quiet,
+        safe=safe, progress=not args.quiet and sys.stderr is not None, names=args.names or "",
     )  # fmt: skip
     if args.gradebook:
         from dlcourse.grading.gradebook import record
 
         record(summary, args.gradebook)
-    print(told(summary, args))
-    return 1 if summary.failed else 0
+    return summary
+
+
+def lost(error: OSError, args: argparse.Namespace) -> str:
+    """Of a disk that is full, or a folder that nobody may read or write."""
+    where = f"{error.filename!r}: " if error.filename else ""
+    remedy = f"What is graded so far is kept in {args.out}; the same command goes on from there."
+    said = f"got {where}{error.strerror or type(error).__name__}"
+    return f"Grading must be able to read SUBMISSIONS and to write DIR; {said}. {remedy}"
 
 
 def executor(args: argparse.Namespace) -> Callable[[], Executor]:
@@ -50,8 +80,8 @@ def wanted(rule: Rule, name: str, value: Any) -> Any:
 
 
 def told(summary: Summary, args: argparse.Namespace) -> str:
-    refused = sum(map(bool, summary.students.values()))
-    lines = [f"{len(summary.students)} submissions: {summary.fresh} graded now, {refused} could not be read."]
+    unread = len(summary.unread())
+    lines = [f"{len(summary.students)} submissions: {summary.fresh} graded now, {unread} could not be read."]
     lines += summary.notes
     for student, why in list(summary.failed.items())[:5]:
         lines.append(f"Not graded: {student}. {why}")

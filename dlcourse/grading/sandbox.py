@@ -35,6 +35,10 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1", "LD_LIBRARY_PATH": "/python/lib",
 }  # fmt: skip
 
+# Before bubblewrap is there: of all processes the kernel shall end this one first when memory runs out, and a process
+# has an end to its time that nothing in the sandbox can move.
+FIRST = 'echo 1000 > /proc/self/oom_score_adj; ulimit -t "$1"; shift; exec "$@"'
+
 
 class NoSandbox(UserError):
     """Code of strangers cannot be run safely here; the message says what to do."""
@@ -54,8 +58,11 @@ class Limits:
     grace: float = 1.0
 
     def resources(self) -> dict[str, int]:
-        cpu = int(self.total) + 5
-        return {"CPU": cpu, "AS": self.memory, "FSIZE": self.disk, "NOFILE": 32, "NPROC": 0, "CORE": 0}
+        return {"AS": self.memory, "FSIZE": self.disk, "NOFILE": 32, "NPROC": 0, "CORE": 0}
+
+    @property
+    def processor(self) -> int:
+        return int(self.total) + 5
 
 
 def keep_private() -> None:
@@ -98,13 +105,15 @@ class Sandbox:
         python = shown_places()[python_binary()]
         worker = [python, *options, f"{OURS}/grading/worker.py", self.settings([INSIDE], library)]
         filters = [] if filter_descriptor is None else ["--seccomp", str(filter_descriptor)]
-        return [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
+        sandbox = [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
+        return ["/bin/sh", "-c", FIRST, "sh", str(self.limits.processor), *sandbox]
 
     def settings(self, path: list[str], library: bool) -> str:
         names = ["dlcourse"] if library else []
         limits = self.limits.resources()
         if not self.safe:
             del limits["NPROC"]  # there it would count everything this user runs
+            limits["CPU"] = self.limits.processor
         return json.dumps({"limits": limits, "path": path, "library": names, "largest": self.limits.answer})
 
     def mounts(self, library: bool) -> list[str]:
@@ -229,7 +238,14 @@ def filter_file() -> Iterator[int | None]:
     with tempfile.TemporaryFile() as file:
         file.write(program)
         file.seek(0)
-        yield file.fileno()
+        import fcntl
+
+        # Where standard input is closed, its number is free, and the worker needs that itself.
+        descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def why_not(sandbox: Sandbox) -> str:

@@ -76,10 +76,10 @@ class Worker:
         except rebuild.Unreadable as error:
             return self.send({"unreadable": str(error)})
         self.sources, self.skip, self.order = sources, set(skip), cells.Order(sources, names)
-        self.budget = Budget(seconds)
+        self.seconds = seconds
         self.space = {"__name__": "__main__", "np": sys.modules["numpy"], "display": lambda *_, **__: None}
         exec("import numpy as np\nimport dlcourse as dl\nfrom IPython import get_ipython", self.space)
-        counts = {name: len(places) for name, places in self.order.definitions.items()}
+        counts = {name: len(self.order.own_cells(name)) for name in names}
         order = sorted(names, key=lambda name: self.order.stops[name])
         return self.send({"cells": len(sources), "definitions": counts, "order": order})
 
@@ -91,7 +91,7 @@ class Worker:
             else:
                 self.send({"cell": number})
                 problem = self.run_cell(number + 1, self.sources[number])
-                self.send({"cell": None})
+                self.send({"late": number} if problem == LATE else {"cell": None})
             for name, places in self.order.definitions.items():
                 if problem and number in places:
                     self.problems[name] = problem
@@ -99,7 +99,7 @@ class Worker:
 
     def run_cell(self, number: int, source: str) -> str:
         """Up to the first error, as in a notebook; but what is missing here alone stops nothing, nor what it brings."""
-        name = f"<cell {number}>"
+        name, budget = f"<cell {number}>", Budget(self.seconds)
         problem = ""
         try:
             tree = cells.parsed(source, name)
@@ -111,7 +111,7 @@ class Worker:
                 continue  # it is we who ask here
             try:
                 code = compile(ast.Module([statement], []), name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-                call_within(self.budget, self.execute, [code])
+                call_within(budget, self.execute, [code])
             except TimeUp:
                 return LATE
             except BaseException as error:  # SystemExit too
