@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--names", choices=PLATFORMS, help="whose way to name students it is; default: the one that fits the class"
     )
+    command.add_argument(
+        "--exercises", metavar="FILE", type=Path, help="your own (default: dlcourse_exercises.py, where there is one)"
+    )
     where = command.add_mutually_exclusive_group()
     where.add_argument("--jobs", metavar="N", type=int, help="processes here; default: one for each core")
     where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, tcp://…, and its workers instead")

@@ -46,12 +46,20 @@ def look_in(folder: Path) -> None:
     file = own_file(folder)
     if file is None:
         _own.clear()
-        return
+    else:
+        add_file(file)
+
+
+def add_file(file: Path) -> None:
     try:
-        text = file.read_text("utf-8")
+        add(str(file), file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{OWN} must be a text in UTF-8; got {type(error).__name__} in {file}. Save it anew.") from None
-    add(str(file), text)
+
+
+def own() -> tuple[str, str]:
+    """The lecturer's file that was added, and its text: what another process must add to know the same exercises."""
+    return next(((file, text) for file, (text, _) in _own.items()), ("", ""))
 
 
 def add(file: str, text: str) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from dlcourse.checks import tables
 from dlcourse.grading import executors
 from dlcourse.grading.batch import Summary, grade_class
 from dlcourse.grading.sandbox import Limits, Sandbox, why_not
@@ -20,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """0 where every submission has its grade, 1 where some must be tried again."""
     limits = Limits(seconds=wanted(positive, "--seconds", args.seconds))
     safe = not args.unsafe_no_sandbox
+    own_exercises(args)
     if args.gradebook:
         from dlcourse.grading.gradebook import connected
 
@@ -34,6 +37,19 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(lost(error, args)) from None
     say(told(summary, args))
     return 1 if summary.failed else 0
+
+
+def own_exercises(args: argparse.Namespace) -> None:
+    """Of the lecturer's own file; never of one that was handed in, for it is run as it is."""
+    file = args.exercises or Path(tables.OWN)
+    handed_in = file.resolve().is_relative_to(args.submissions.resolve())
+    if args.exercises and (handed_in or not file.is_file()):
+        got = "one of SUBMISSIONS" if handed_in else "none"
+        raise UserError(
+            f"--exercises must be a file of your own; got {got}: {file}. Name the one that you have written."
+        )
+    if file.is_file() and not handed_in:
+        tables.add_file(file)
 
 
 def say(words: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.checks import Finding, Report, exercises
+from dlcourse.checks import Finding, Report, exercises, tables
 from dlcourse.grading.sandbox import Limits
 
 ATTEMPTS = 5  # at a submission: the first, one that confirms, and some for what others do to it
@@ -22,7 +22,8 @@ End = tuple[str, int | str]  # a file, and the cell or exercise in it that ended
 class Task:
     """exercises: the names to grade. files: the notebooks handed in, name and content. problem: why there are none.
 
-    ends: the cells and exercises of a file that came to a bad end in an attempt before. tried: how often.
+    ends: the cells and exercises of a file that came to a bad end in an attempt before. tried: how often. own: the file
+    with the lecturer's own exercises, and its text.
     """
 
     student: str
@@ -35,6 +36,7 @@ class Task:
     safe: bool = True
     ends: frozenset[End] = frozenset()
     tried: int = 0
+    own: tuple[str, str] = field(default_factory=tables.own)
 
     @property
     def last(self) -> bool:
