@@ -75,13 +75,14 @@ __all__ = [
     "average_weights", "check", "check_gradient", "checks", "clip_by_norm", "clip_by_value", "datasets", "fans",
     "fit", "judge", "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path",
     "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host", "train_members",
-    "training_steps", "use", "using",
+    "training_steps", "trial", "trials", "use", "using",
 ]  # fmt: skip
 
 # Names that bring matplotlib, scikit-learn or ipywidgets along are fetched when first asked for.
 _LAZY = {
     "Lab": "dlcourse.labs", "Report": "dlcourse.checks", "check": "dlcourse.checks",
-    "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "",
+    "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "", "trial": "dlcourse.trials",
+    "trials": "",
 }  # fmt: skip
 
 

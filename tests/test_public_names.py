@@ -43,8 +43,9 @@ HOMES = {
     "surfaces": "newton_path",
     "labs": "Lab",
     "checks": "Report check",
+    "trials": "trial",
 }
-MODULES = ["checks", "datasets", "labs", "plots", "surfaces", "theory"]
+MODULES = ["checks", "datasets", "labs", "plots", "surfaces", "theory", "trials"]
 PUBLIC = [name for names in HOMES.values() for name in names.split()] + MODULES
 
 
