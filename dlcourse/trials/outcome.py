@@ -191,12 +191,12 @@ def likelihood_ratio(*parts: tuple[int, int]) -> float:
 
 
 def roundest(below: float, above: float) -> float:
-    """The number with the fewest digits between two neighbours."""
+    """The number with the fewest digits that the lower of two neighbours does not exceed, and the upper does."""
     for digits in range(1, 17):
         candidate = float(f"{(below + above) / 2:.{digits}g}")
-        if below <= candidate < above or below < candidate <= above:
+        if below <= candidate < above:
             return candidate
-    return above
+    return below
 
 
 def number(value: float, sign: bool = False) -> str:

@@ -55,8 +55,8 @@ class TrialPage:
         """The result, after the guess; right or not, it is said."""
         found = self.trial.stored.outcome.verdict
         if expected:
-            said = "as it is" if expected == found else f"it is otherwise: {found}"
-            self.answer.value = f"<p>You expected “{EXPECTED[expected]}”, {said}.</p>"
+            said = ", and so it is" if expected == found else f". The verdict: {found}"
+            self.answer.value = f"<p>You expected “{EXPECTED[expected]}”{said}.</p>"
         self.question.layout.display = "none"
         self.found.layout.display = ""
 

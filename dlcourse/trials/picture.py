@@ -97,7 +97,7 @@ def show_split(ax: Axes, split: Any, space: Any) -> None:
         return
     at = split.border
     if isinstance(ax.xaxis.get_major_locator(), FixedLocator):  # kinds that are numbers stand one beside the other
-        at = sum(kind < split.border for kind in numbers_of(kinds)) - 0.5
+        at = sum(kind <= split.border for kind in numbers_of(kinds)) - 0.5
     ax.axvline(at, color="#333333", linestyle=":", linewidth=1.5)
     ax.text(at, 1.01, f"{there}  ", ha="right", **style)
     ax.text(at, 1.01, f"  {here}", ha="left", **style)
