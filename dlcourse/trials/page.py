@@ -13,7 +13,7 @@ import numpy as np
 from dlcourse.labs.frame import Frame, LabBox
 from dlcourse.labs.picture import encode
 from dlcourse.labs.screen import Screen
-from dlcourse.plots.style import new_figure, settle
+from dlcourse.plots.style import new_figure, settle, styled
 from dlcourse.trials import picture
 from dlcourse.trials.outcome import CONFIRMED, DEPENDS, REFUTED, Effect, holds, percent
 
@@ -66,9 +66,10 @@ class TrialPage:
         """Draw what is known, and say it."""
         outcome = self.trial.stored.outcome
         figure = new_figure(9.0, 3.4)
-        picture.draw(figure, self.trial, outcome, self.fresh)
-        settle(figure)
-        figure.canvas.draw()
+        with styled():
+            picture.draw(figure, self.trial, outcome, self.fresh)
+            settle(figure)
+            figure.canvas.draw()
         png = encode(np.asarray(figure.canvas.buffer_rgba()))  # type: ignore[attr-defined]
         finding = self.finding()
         alt = f"{picture.alt_text(self.trial, outcome, len(self.fresh))} {finding}"
