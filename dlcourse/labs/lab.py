@@ -19,7 +19,7 @@ import ipywidgets
 import numpy as np
 
 from dlcourse.labs.code import reproduce
-from dlcourse.labs.controls import Control, control
+from dlcourse.labs.controls import Control, align, control
 from dlcourse.labs.frame import Frame, LabBox, Shot
 from dlcourse.labs.jobs import Jobs
 from dlcourse.labs.picture import Painter, encode
@@ -139,6 +139,7 @@ class Lab:
         self.new_picture()
         self.screen, self.sweep = Screen(), Sweep(self)
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
+        align(self.widgets.values())
         self.shown: Shot | None = None  # what is on the screen
         self.ghost: Shot | None = None
         self.touched: str | None = None  # the control that was moved last
