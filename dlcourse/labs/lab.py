@@ -187,7 +187,7 @@ class Lab:
     def on_change(self, change: Any) -> None:
         if self.present() == self.standing:
             return  # the browser rounds: 0.9000000000000001 is the 0.9 that it was
-        self.standing = self.present()
+        self.standing, self.screen.behind = self.present(), True
         self.touched = next(name for name, widget in self.widgets.items() if widget is change["owner"])
         self.jobs.in_hand = self.touched
         settled = time.monotonic() - self.changed > PAUSE
@@ -252,6 +252,7 @@ class Lab:
     def report(self, error: Exception, settings: dict[str, Any]) -> None:
         """Say what went wrong, and where the controls stood."""
         values = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        self.screen.behind = False
         self.screen.problem = f"{type(error).__name__}: {error}\nwith {values}\nMove a control to go on."
 
     def __repr__(self) -> str:
