@@ -3,6 +3,11 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
+# before NumPy: how many threads it may take
+from dlcourse import kernel as _kernel
+
+_kernel.settle()
+
 # the array module behind everything
 from dlcourse.backend import to_host, use, using
 from dlcourse.settings import SettingError
