@@ -24,6 +24,7 @@ import numpy as np
 
 from dlcourse import initializers, layers, optimizers, schedules
 from dlcourse.backend import is_array, to_device, to_host
+from dlcourse.columns import Column
 from dlcourse.layers.base import Layer
 from dlcourse.optimizers import Optimizer
 from dlcourse.settings import is_column, refuse
@@ -148,7 +149,8 @@ def restore(text: Any) -> Any:
     if kind == "dict":
         return {name: restore(item) for name, item in text["items"].items()}
     if kind == "array":
-        return np.array(text["items"], text["dtype"])
+        array = np.array(text["items"], text["dtype"])
+        return Column(array) if is_column(array) else array
     must(kind in own_classes(), f"there is no class {kind!r} here")
     cls = own_classes()[kind]
     given = {name: restore(value) for name, value in text["with"].items()}

@@ -10,6 +10,7 @@ import pytest
 from concepts import INITIALIZERS, LAYERS, LOSSES, OPTIMIZERS
 
 import dlcourse as dl
+from dlcourse.columns import Column
 from dlcourse.settings import SettingError, check, count, one_of, rate, settings, share
 
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, "0.1", None, True, False, [0.1], 1j, np.nan, np.bool_(True)]
@@ -111,8 +112,9 @@ COLUMNS = [
 def test_a_column_of_good_values_is_a_setting(values):
     column = np.array(values)
     optimizer = dl.Momentum(column, momentum=column)
-    assert optimizer.learning_rate is column
-    assert optimizer.momentum is column
+    for kept in (optimizer.learning_rate, optimizer.momentum):
+        assert type(kept) is Column
+        assert kept.tolist() == column.tolist()
 
 
 NO_COLUMNS = [[0.1, 0.2], [[0.1, 0.2]], [[0.1], [np.nan]], [[0.1], [-0.2]], [[True], [False]], [["a"]], np.ones((0, 1))]

@@ -146,7 +146,7 @@ def test_fit_shows_every_example_once_an_epoch():
     seen = []
     network = arguments[0]
     for _ in dl.training_steps(*arguments, **settings):
-        seen.extend(network.layers[0].x1[:, 0].tolist())
+        seen.extend(network.layers[0].x[:, 0].tolist())
     assert sorted(seen[:45]) == sorted(seen[45:]) == list(range(45))
     assert seen[:45] != seen[45:]
 
@@ -337,12 +337,6 @@ def test_weight_decay_is_told_to_spare_the_biases():
     network, optimizer = small_network(), Listener()
     run(network=network, optimizer=optimizer)
     np.testing.assert_array_equal(optimizer.heard, network.parameters.decay_mask)
-
-
-def test_fit_gives_back_the_memory_of_its_steps():
-    network = small_network()
-    run(network=network)
-    assert all(layer.keep.y is None for layer in network.layers)
 
 
 @pytest.mark.parametrize("lanes", [None, 2])
