@@ -107,6 +107,14 @@ def to_device(array: Any, dtype: Any = None) -> Array:
     return xp.asarray(array, dtype)
 
 
+def floating(x: Any) -> Array:
+    """x on the device, in floating-point numbers: as it is if it holds them already."""
+    if getattr(getattr(x, "dtype", None), "kind", "") == "f" and not isinstance(x, np.ma.MaskedArray):
+        return x
+    x = to_device(x)
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
 def is_array(value: object) -> bool:
     """True for an array of any backend, False for a plain number."""
     return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0

@@ -151,10 +151,10 @@ def renew_statistics(network: Network, x: Any) -> None:
     keeping = [layer for top in network.layers for layer in top.walk() if layer.memory]
     before = [layer.decay for layer in keeping]
     for layer in keeping:
-        layer.decay = 0.0
+        layer.decay = 0.0  # type: ignore[attr-defined]
     network.forward(x, training=True)
     for layer, decay in zip(keeping, before, strict=True):
-        layer.decay = decay
+        layer.decay = decay  # type: ignore[attr-defined]
 
 
 def check_networks(name: str, networks: Any) -> list[Network]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlcourse.backend import Array, to_device, to_host, xp
+from dlcourse.backend import Array, floating, to_device, to_host, xp
 from dlcourse.settings import refuse, settings, share
 
 
@@ -195,9 +195,3 @@ def batch_mean(values: Array) -> Array:
 def where_true(scores: Array, target: Array) -> Array:
     """The scores of classes that are true, 0 for the others: a score of −∞ there costs nothing, but 0 · ∞ is NaN."""
     return xp.where(target > 0, scores, 0)
-
-
-def floating(prediction: Any) -> Array:
-    """Whole numbers as floating-point ones: the arithmetic is the same whatever the scores were counted in."""
-    prediction = to_device(prediction)
-    return prediction if prediction.dtype.kind == "f" else prediction.astype(float)

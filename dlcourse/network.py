@@ -11,7 +11,7 @@ from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.parameters import Parameters
 from dlcourse.saving import load_network, save_network
-from dlcourse.settings import SettingError, check, check_lane, count, is_whole, refuse, suggest_names
+from dlcourse.settings import SettingError, check, check_lane, count, is_list, is_whole, plain, refuse, suggest_names
 
 
 class Network:
@@ -169,7 +169,7 @@ class Network:
         return "\n".join(f"{name:<20}{shape:>16}{size:>12}".rstrip() for name, shape, size in rows)
 
     def __repr__(self) -> str:
-        options = f", seed={self.seed!r}" + (f", lanes={self.lanes}" if self.lanes else "")
+        options = f", seed={plain(self.seed)!r}" + (f", lanes={self.lanes}" if self.lanes else "")
         if self.parameters.dtype != np.float32:
             options += f", dtype={self.parameters.dtype.name!r}"
         return f"Network({self.layers!r}, input_shape={self.input_shape}{options})"
@@ -180,7 +180,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def check_shape(shape: Any) -> Shape:
-    if not isinstance(shape, tuple | list) or not shape or not all(is_whole(n) and n > 0 for n in shape):
+    if not is_list(shape) or not len(shape) or not all(is_whole(n) and n > 0 for n in shape):
         refuse("Network.input_shape", "be a tuple of whole numbers above 0", shape, "For 64 features: (64,).")
     return tuple(int(n) for n in shape)
 

@@ -88,6 +88,11 @@ rate = Rule(
 )
 
 
+def is_list(value: object) -> bool:
+    """A list, or what serves as one: a tuple, an array with one axis."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
 def is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
@@ -100,7 +105,9 @@ def check(what: str, rule: Rule, value: object, remedy: str) -> Any:
     """The value, if the rule holds for it: in Python's numbers (NumPy's would spread their dtype), or as a Column."""
     if not rule(value):
         refuse(what, rule.words, value, remedy)
-    return Column(value) if is_column(value) else plain(value)
+    if is_column(value):
+        return Column(value)
+    return value.tolist() if isinstance(value, np.ndarray) else plain(value)
 
 
 def check_lane(what: str, number: Any, lanes: int | None) -> None:

@@ -549,3 +549,38 @@ def test_a_flipped_bit_in_the_numbers_is_noticed(path, rng):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(OSError, match=tmp_path.name):
         dl.Network.load(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as refused:
+        small_network().save(tmp_path / "missing" / "net.npz")
+    assert "Network.save.path must lie in a folder that exists; got path=" in str(refused.value)
+    assert f"Make {os.path.realpath(tmp_path / 'missing')} first." in str(refused.value)
+    assert ".part" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file_to_save_to(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"Network.save.path must name a file; .*It is a folder"):
+        small_network().save(tmp_path)
+
+
+def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    network = small_network(seed=3)
+    network.save("~/net.npz", dl.SGD(0.1))
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+    again = dl.Network.load("~/net.npz")
+    np.testing.assert_array_equal(again.parameters.theta, network.parameters.theta)
+    assert repr(load_optimizer("~/net.npz", again)) == "SGD(learning_rate=0.1)"
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_asked_for(path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device", "/somewhere/.hidden.part")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        small_network().save(path)
+    assert error.value.filename == os.path.realpath(path)
+    assert not list(path.parent.iterdir())

@@ -128,7 +128,7 @@ def test_the_seed_of_training_throws_the_dice_of_dropout():
         layer = Dropout(0.5)
         network = dl.Network([dl.Dense(50), layer, dl.Dense(3)], (5,))
         next(dl.training_steps(network, LOSS, dl.SGD(0.1), problem(LOSS), epochs=1, batch_size=45, seed=seed))
-        return layer.gone.copy()
+        return layer.m.copy()
 
     np.testing.assert_array_equal(gone(1), gone(1))
     assert not np.array_equal(gone(0), gone(1))
@@ -410,3 +410,35 @@ def test_the_history_of_a_lane_that_is_not_there_is_refused(lanes, number):
     history = dl.fit(network, dl.MeanSquaredError(), dl.SGD(), (np.ones((4, 1)), np.ones(4)), epochs=1, batch_size=2)
     with pytest.raises(SettingError, match=r"History\.lane\.number must .*; got number="):
         history.lane(number)
+
+
+def masked(array):
+    hidden = np.zeros(np.shape(array), bool)
+    hidden.flat[0] = True
+    return np.ma.array(array, mask=hidden)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda network, loss, x, y: dl.fit(network, loss, dl.SGD(0.1), (masked(x), y), epochs=1, batch_size=5),
+        lambda network, loss, x, y: dl.fit(network, loss, dl.SGD(0.1), (x, masked(y)), epochs=1, batch_size=5),
+        lambda network, loss, x, y: network.predict(masked(x)),
+        lambda network, loss, x, y: loss.forward(network.predict(x), masked(y)),
+        lambda network, loss, x, y: loss.forward(masked(network.predict(x)), y),
+        lambda network, loss, x, y: network.layers[0].forward(masked(x)),
+        lambda network, loss, x, y: setattr(network.layers[0], "W", masked(network.layers[0].W)),
+        lambda network, loss, x, y: setattr(network.parameters, "theta", masked(network.parameters.theta)),
+    ],
+)
+def test_masked_values_are_refused(call):
+    loss = dl.SoftmaxCrossEntropy()
+    with pytest.raises(SettingError, match="hold no masked values; got array='1 masked'"):
+        call(small_network(), loss, *problem(loss))
+
+
+def test_a_mask_that_hides_nothing_is_welcome():
+    loss = dl.SoftmaxCrossEntropy()
+    x, y = problem(loss)
+    np.testing.assert_array_equal(small_network().predict(np.ma.array(x)), small_network().predict(x))
+    dl.fit(small_network(), loss, dl.SGD(0.1), (np.ma.array(x), np.ma.array(y)), epochs=1, batch_size=5)

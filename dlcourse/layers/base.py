@@ -13,15 +13,26 @@ through it. So copies, pickles and assignments stay in step with theta.
 """
 
 import copy
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlcourse.backend import Array, is_array, to_device, xp
+from dlcourse.backend import Array, floating, is_array, to_device, xp
 from dlcourse.initializers import Initializer, Shape
 from dlcourse.parameters import Parameters, Window
 from dlcourse.settings import is_column, refuse
+
+
+def on_floats(forward: Any) -> Any:
+    """Whole numbers become floats at the door of a layer: what x was counted in decides nothing."""
+
+    @functools.wraps(forward)
+    def wrapped(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Array:
+        return forward(layer, floating(x), *args, **kwargs)
+
+    return wrapped
 
 
 class View:
@@ -61,7 +72,7 @@ def fill(array: Array, value: Any, what: str) -> None:
     shape = np.shape(value) if not hasattr(value, "shape") else value.shape
     if len(shape) > array.ndim or any(n not in (1, m) for n, m in zip(shape[::-1], array.shape[::-1], strict=False)):
         refuse(what, f"have the shape {array.shape}", shape, "What is assigned is written into that array.")
-    array[...] = value if hasattr(value, "dtype") else to_device(value, array.dtype)
+    array[...] = to_device(value, array.dtype)
 
 
 class Layer:
@@ -84,6 +95,10 @@ class Layer:
         running_var: Array
 
         def __getattr__(self, name: str) -> Array: ...
+
+    def __init_subclass__(cls) -> None:
+        if "forward" in vars(cls):
+            cls.forward = on_floats(cls.forward)  # type: ignore[method-assign]
 
     def setup(self, input_shape: Shape) -> Shape:
         """Declare the parameters for inputs of this shape (without batch); return the shape of the output."""

@@ -9,7 +9,7 @@ from dlcourse.initializers import MSRA, Shape, Zeros
 from dlcourse.layers.base import Layer
 from dlcourse.layers.dense import Init
 from dlcourse.layers.rows import as_images, as_rows
-from dlcourse.settings import Rule, count, is_whole, refuse, settings
+from dlcourse.settings import Rule, count, is_list, is_whole, refuse, settings
 
 Pads = list[tuple[int, int]]  # how many zeros before and after, for each axis of space
 
@@ -24,7 +24,7 @@ Stride = Annotated[int, count, "1 visits every position; 2 halves height and wid
 
 
 def sides(kernel_size: Any) -> tuple[Any, ...]:
-    return tuple(kernel_size) if isinstance(kernel_size, tuple | list) else (kernel_size,)
+    return tuple(kernel_size) if is_list(kernel_size) else (kernel_size,)
 
 
 class Convolution(Layer):
