@@ -100,8 +100,8 @@ def to_host(array: Any) -> np.ndarray:
 
 def to_device(array: Any, dtype: Any = None) -> Array:
     """The array where the backend in use computes, in `dtype` if one is given. No copy if it is there already."""
-    if xp.backend_name == "numpy" and hasattr(array, "__array_ufunc__") and not hasattr(array, "__array__"):
-        return array if dtype in (None, array.dtype) else array.astype(dtype)  # computes as NumPy's arrays do
+    if getattr(array, "recording", False):  # an array of the machine room, see recording/
+        return array if dtype is None else array.astype(dtype)
     if xp.backend_name == "numpy" or isinstance(array, np.ma.MaskedArray):
         array = to_host(array)
     return xp.asarray(array, dtype)

@@ -20,6 +20,7 @@ from dlcourse.history import Divergence, Epoch, History
 from dlcourse.losses import Loss
 from dlcourse.network import Network
 from dlcourse.optimizers import Optimizer
+from dlcourse.recording import TrainingStep
 from dlcourse.settings import check, count, positive, refuse, suggest_names, whole
 
 
@@ -87,6 +88,8 @@ def training_steps(
         optimizer.start(parameters.theta, parameters.decay_mask)
         network.reseed(seed)
 
+    forward_and_backward = TrainingStep(network, loss)
+
     def loop() -> Iterator[Step]:
         number, rng = done * steps, np.random.default_rng(seed)
         for _ in range(done):
@@ -100,10 +103,8 @@ def training_steps(
                 batch, t = epoch_x[rows], epoch_target[rows]
                 if augment is not None:
                     batch = to_device(augment(batch, noise), parameters.dtype)
-                prediction = network.run(batch, training=True)
-                value = loss.compare(prediction, t)
-                scores = (network.example_gradients(loss.draw_score(noise)),) if optimizer.needs_scores else ()
-                network.backward(loss.backward())
+                prediction, value = forward_and_backward(batch, t)
+                scores = (draw_scores(network, loss, noise),) if optimizer.needs_scores else ()
                 for regularizer in regularizers:
                     regularizer.add_gradient(parameters)
                 frozen = parameters.still_frozen() if parameters.frozen else ()
@@ -119,6 +120,14 @@ def training_steps(
                 number += 1
 
     return loop()
+
+
+def draw_scores(network: Network, loss: Loss, noise: np.random.Generator) -> Array:
+    """(batch, P): the score of each example of the last pass, for a label drawn from its prediction."""
+    grad = network.parameters.grad.copy()
+    scores = network.example_gradients(loss.draw_score(noise))
+    network.parameters.grad[...] = grad
+    return scores
 
 
 def epochs_done(optimizer: Optimizer, theta: Array, steps: int) -> int:
