@@ -36,9 +36,8 @@ class Column(np.ndarray):
         axes = max(array.ndim, self.ndim)
         values = np.asarray(self).reshape(-1, *[1] * (axes - 1))
         dtype = array.dtype if array.dtype.kind == "f" else None
-        if type(array).__module__.partition(".")[0] == "cupy":
-            return sys.modules["cupy"].asarray(values, dtype)
-        return values.astype(dtype or float)
+        home = sys.modules[type(array).__module__.partition(".")[0]]
+        return getattr(home, "asarray", np.asarray)(values, dtype)
 
     def __repr__(self) -> str:
         return repr(np.asarray(self))

@@ -357,3 +357,33 @@ def test_memory_does_not_grow_with_the_steps():
     places = {recorded(x, t)[0].ctypes.data for _ in range(5)}
     assert len(places) == 1
     assert isinstance(recorded.recordings[x.shape, t.shape], step.Recording)
+
+
+# To read
+
+
+def test_operations_show_what_a_step_costs():
+    network = dl.Network([dl.Dense(32), dl.ReLU(), dl.Dense(2)], (2,))
+    before = [array.copy() for array in network.state().values()]
+    x, y = dl.datasets.moons(64)
+    listing = dl.operations(network, LOSS, x, y)
+    products = [line for line in listing.lines if line[0] in ("x W + b", "dW, db", "matmul")]
+    assert [line[4] for line in products] == [
+        2 * 64 * 3 * 32,  # [x 1] [W; b]
+        2 * 64 * 33 * 2,
+        2 * 33 * 64 * 2,  # [x 1]ᵀ dy
+        2 * 64 * 2 * 32,  # dx; that of the first layer is spared
+        2 * 3 * 64 * 32,
+    ]
+    assert listing.flops > sum(line[4] for line in products)
+    text = repr(listing)
+    assert text.startswith(f"one step: {len(listing)} operations, ")
+    assert "x W + b       (64, 2) (2, 32) (1, 32)" in text
+    assert len(text.splitlines()) == len(listing) + 1
+    for array, old in zip(network.state().values(), before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+def test_operations_say_why_there_are_none():
+    x, y = problem(LOSS)
+    assert "it looks at the values of arrays" in repr(dl.operations(with_own(Branches), LOSS, x, y))

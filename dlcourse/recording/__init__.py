@@ -6,10 +6,12 @@
     rewrites    other operations for the same numbers, faster
     replay      a program on NumPy: a loop over bound calls into arrays that are kept
     step        TrainingStep: recorded, compared, replayed; or plain, where that cannot be
+    listing     operations(network, loss, x, y): the program of a step, to read
 
 A reader of the course never needs to come here, and a reader's own layers profit without knowing.
 """
 
+from dlcourse.recording.listing import operations
 from dlcourse.recording.step import TrainingStep
 
-__all__ = ["TrainingStep"]
+__all__ = ["TrainingStep", "operations"]

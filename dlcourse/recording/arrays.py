@@ -107,9 +107,8 @@ class Recorded(NDArrayOperatorsMixin):
         self.tape.write(self[key], source)
 
     def reshape(self, *shape: Any) -> "Recorded":
-        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-        shape = self.array.reshape(shape).shape
-        return self.tape.view(self, lambda a: a.reshape(shape), "reshape", shape=shape)
+        whole = self.array.reshape(*shape).shape
+        return self.tape.view(self, lambda a: a.reshape(whole), "reshape", shape=whole)
 
     def swapaxes(self, one: int, other: int) -> "Recorded":
         return self.tape.view(self, lambda a: a.swapaxes(one, other), "swapaxes", axes=(one, other))

@@ -56,7 +56,7 @@ class Rehearsal:
             elif isinstance(value, np.random.Generator):
                 vars(owner)[name] = RecordedDice(value, (number, name), self.tape)
         names = self.assigned[number] = set()
-        kind = type(owner)
+        kind: Any = type(owner)
 
         def note(self: Any, name: str, value: Any) -> None:
             kind.__setattr__(self, name, value)
