@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from attacks.files import FILES
-from classes import ATTACKS, FLOODS, QUICK, RIGHT, code_of, hand_in, needs_sandbox, peak_of_grading, workers
+from classes import ATTACKS, FLOODS, QUICK, RIGHT, code_of, hand_in, needs_sandbox, peak_of_grading, shown, workers
 
 from dlcourse.grading import executors
 from dlcourse.grading.batch import grade_class
-from dlcourse.grading.submissions import students_name
 
 pytestmark = needs_sandbox()
 CANARY = "CANARY-" + "7h15-15-53cr37"
@@ -48,7 +47,7 @@ def pages(out):
 
 
 def report(graded, name):
-    return graded[0].results[students_name(name)]["momentum_step"].report
+    return graded[0].results[shown(name)]["momentum_step"].report
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -62,7 +61,7 @@ def test_code_gains_what_it_deserves_and_finds_nothing(graded, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_gains_nothing_and_its_student_reads_why(graded, name):
-    results = graded[0].results[students_name(name)]
+    results = graded[0].results[shown(name)]
     assert {result.report.points for result in results.values()} == {0}
     assert FILES[name][1] in repr(report(graded, name))
 
@@ -74,7 +73,7 @@ def test_honest_students_get_their_points_among_all_this(graded, name):
 
 def test_everybody_has_a_grade_and_a_page(graded):
     summary, out, _ = graded
-    expected = {students_name(name) for name in (*ATTACKS, *FILES, *HONEST)}
+    expected = {shown(name) for name in (*ATTACKS, *FILES, *HONEST)}
     assert summary.students.keys() == summary.results.keys() == expected
     assert not summary.failed
     assert len(pages(out)) == len(expected)

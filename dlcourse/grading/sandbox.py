@@ -1,4 +1,4 @@
-"""Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and four files of ours.
+"""Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and a few files of ours.
 
 No network, no home, no other processes, no shell; everything read-only, /tmp too; an empty environment; limits on time,
 memory, files and processes. Under root the worker gets a user id that nobody else has; an ordinary user has
@@ -25,7 +25,8 @@ from dlcourse.workspace import UserError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FILES = (
-    "checks/runner.py", "grading/worker.py", "grading/frames.py", "grading/rebuild.py", "grading/absent.py",
+    "checks/runner.py", "checks/plain.py", "checks/faults.py", "checks/clock.py", "checks/cells.py", "checks/tools.py",
+    "grading/worker.py", "grading/frames.py", "grading/rebuild.py", "grading/absent.py",
 )  # fmt: skip
 INSIDE, OURS, PYTHON = "/grading", "/grading/dlcourse", "/python"
 SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
@@ -33,6 +34,10 @@ ENVIRONMENT = {
     "PATH": "/nowhere", "HOME": "/tmp", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1", "LD_LIBRARY_PATH": "/python/lib",
 }  # fmt: skip
+
+# Before bubblewrap is there: of all processes the kernel shall end this one first when memory runs out, and a process
+# has an end to its time that nothing in the sandbox can move.
+FIRST = 'echo 1000 > /proc/self/oom_score_adj; ulimit -t "$1"; shift; exec "$@"'
 
 
 class NoSandbox(UserError):
@@ -53,8 +58,11 @@ class Limits:
     grace: float = 1.0
 
     def resources(self) -> dict[str, int]:
-        cpu = int(self.total) + 5
-        return {"CPU": cpu, "AS": self.memory, "FSIZE": self.disk, "NOFILE": 32, "NPROC": 0, "CORE": 0}
+        return {"AS": self.memory, "FSIZE": self.disk, "NOFILE": 32, "NPROC": 0, "CORE": 0}
+
+    @property
+    def processor(self) -> int:
+        return int(self.total) + 5
 
 
 def keep_private() -> None:
@@ -97,13 +105,15 @@ class Sandbox:
         python = shown_places()[python_binary()]
         worker = [python, *options, f"{OURS}/grading/worker.py", self.settings([INSIDE], library)]
         filters = [] if filter_descriptor is None else ["--seccomp", str(filter_descriptor)]
-        return [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
+        sandbox = [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
+        return ["/bin/sh", "-c", FIRST, "sh", str(self.limits.processor), *sandbox]
 
     def settings(self, path: list[str], library: bool) -> str:
         names = ["dlcourse"] if library else []
         limits = self.limits.resources()
         if not self.safe:
             del limits["NPROC"]  # there it would count everything this user runs
+            limits["CPU"] = self.limits.processor
         return json.dumps({"limits": limits, "path": path, "library": names, "largest": self.limits.answer})
 
     def mounts(self, library: bool) -> list[str]:
@@ -228,7 +238,14 @@ def filter_file() -> Iterator[int | None]:
     with tempfile.TemporaryFile() as file:
         file.write(program)
         file.seek(0)
-        yield file.fileno()
+        import fcntl
+
+        # Where standard input is closed, its number is free, and the worker needs that itself.
+        descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def why_not(sandbox: Sandbox) -> str:
