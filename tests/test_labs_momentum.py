@@ -1,6 +1,7 @@
 """The labs of the first half of 02_momentum: what a finding says is so, at every setting, and stays so."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,6 +149,7 @@ def test_the_start_is_in_the_picture_whatever_the_depth():
     for depth in (0.5, 1.0, 3.0):
         for tilt in (0.05, 0.6):
             state, figure = found(lab, lab.settings(depth=depth, tilt=tilt))[0], dl.plots.new_figure()
+            figure.art = SimpleNamespace()
             balls.draw_fall(figure, state)
             assert figure.axes[0].get_ylim()[1] > state[0].value(balls.WALL, 0.0)
 
