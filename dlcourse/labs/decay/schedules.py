@@ -121,7 +121,7 @@ def compared(schedule: Any, learning_rate: float) -> Runs:
 
 def ending(schedule: Any) -> str:
     """Where a schedule begins and where it ends, in words."""
-    return f"{schedule!r} goes from {schedule(0):.3g} to {schedule(STEPS - 1):.2g}."
+    return f"The rate begins at {schedule(0):.3g} and ends at {schedule(STEPS - 1):.2g}."
 
 
 # Schedules that go on falling
