@@ -3,6 +3,11 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
+# before NumPy: how many threads it may take
+from dlcourse import kernel as _kernel
+
+_kernel.settle()
+
 # the array module behind everything
 from dlcourse.backend import to_host, use, using
 from dlcourse.settings import SettingError
@@ -78,7 +83,7 @@ __all__ = [
     "training_steps", "trial", "trials", "use", "using",
 ]  # fmt: skip
 
-# Names that bring matplotlib, scikit-learn or ipywidgets along are fetched when first asked for.
+# Names that bring matplotlib or ipywidgets along are fetched when first asked for.
 _LAZY = {
     "Lab": "dlcourse.labs", "Report": "dlcourse.checks", "check": "dlcourse.checks",
     "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "", "trial": "dlcourse.trials",

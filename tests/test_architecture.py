@@ -17,7 +17,7 @@ MEANS = {
 }  # fmt: skip
 UNDER_NETWORK = {*CORE, "parameters", "initializers", *MEANS}
 UNDER_TRAINING = {*UNDER_NETWORK, "network"}
-SHELL = {"cli", "doctor", "server", "workspace", "__main__", ""}  # "" is dlcourse itself, for __version__
+SHELL = {"cli", "doctor", "kernel", "server", "workspace", "__main__", ""}  # "" is dlcourse itself, for __version__
 
 # A family (a module or a folder) → the families it may import. Itself is always allowed.
 ALLOWED = {

@@ -13,7 +13,7 @@ import numpy as np
 from dlcourse.labs.frame import Frame, LabBox
 from dlcourse.labs.picture import encode
 from dlcourse.labs.screen import Screen
-from dlcourse.plots.style import new_figure, settle
+from dlcourse.plots.style import new_figure, settle, styled
 from dlcourse.trials import picture
 from dlcourse.trials.outcome import CONFIRMED, DEPENDS, REFUTED, Effect, holds, percent
 
@@ -37,6 +37,7 @@ class TrialPage:
         self.question = row([ipywidgets.HTML("<b>What do you expect?</b>"), *self.choices()])
         self.luck = button("New luck", "random", "Try a few designs that nobody has tried", self.on_luck)
         self.code = ipywidgets.ToggleButton(description="Code", icon="code", tooltip="The experiment")
+        self.code.layout.width = "auto"
         self.code.observe(self.on_code, "value")
         self.found = ipywidgets.VBox([self.answer, self.screen, row([self.luck, self.code]), self.code_area])
         self.found.layout.display = "none"
@@ -66,9 +67,10 @@ class TrialPage:
         """Draw what is known, and say it."""
         outcome = self.trial.stored.outcome
         figure = new_figure(9.0, 3.4)
-        picture.draw(figure, self.trial, outcome, self.fresh)
-        settle(figure)
-        figure.canvas.draw()
+        with styled():
+            picture.draw(figure, self.trial, outcome, self.fresh)
+            settle(figure)
+            figure.canvas.draw()
         png = encode(np.asarray(figure.canvas.buffer_rgba()))  # type: ignore[attr-defined]
         finding = self.finding()
         alt = f"{picture.alt_text(self.trial, outcome, len(self.fresh))} {finding}"
