@@ -42,20 +42,20 @@ def constant_rate_rattles(scatter, batch_size, rate, seed):
     space={
         "product": Uniform(0.05, 1.9, "ηλ"),
         "mu": Uniform(0, 0.9, "μ"),
-        "noise": OneOf(("a bell", "two values", "rare shocks"), "noise"),
+        "shape": OneOf(("a bell", "two values", "rare shocks"), "noise"),
     },
     sides="1000 walkers with noise in the gradient, and the law (1 + μ)ησ² / ((1 − μ)λ(2(1 + μ) − ηλ))",
     measure="mean square of the distance, over the law's",
     unit="% more",
     margin=5,
 )
-def rattles_as_the_law_says(product, mu, noise, seed):
+def rattles_as_the_law_says(product, mu, shape, seed):
     rng, theta, velocity, squares = np.random.default_rng(seed), np.zeros(1000), np.zeros(1000), []
     for _ in range(1500):
         xi = rng.normal(size=1000)
-        if noise == "two values":
+        if shape == "two values":
             xi = np.sign(xi)
-        if noise == "rare shocks":
+        if shape == "rare shocks":
             xi = np.where(rng.random(1000) < 0.1, np.sign(xi) * math.sqrt(10), 0.0)
         velocity = mu * velocity - product * (theta + xi)
         theta = theta + velocity
@@ -123,7 +123,7 @@ def nothing_ends_lower(rival, steps, start):
 
 
 @trial(
-    claim="1/t is safe, whatever its constant: at most five times as high as the best.",
+    claim="Inverse time decay is safe, whatever its constant: at most five times as high as the best.",
     space={
         "first": Log(0.1, 1.9, "cλ"),
         "steps": Whole(300, 30_000, "steps", log=True),
