@@ -87,6 +87,20 @@ def train(
     return Runs(*(np.array(part).reshape(len(found), len(rates), seeds) for part in zip(*found, strict=True)))
 
 
+def last_losses(
+    layers: Callable[[], list[Any]], train: Any, optimizer: Any, starts: Sequence[int], **settings: Any
+) -> np.ndarray:
+    """The loss of each lane on all that it was trained on, after the last step. starts: a seed for every lane.
+
+    Settings go to training_steps: epochs, batch_size, seed, …
+    """
+    network = dl.Network(layers(), input_shape=train.x.shape[1:], lanes=len(starts), seed=list(starts))
+    with np.errstate(all="ignore"):
+        for _ in dl.training_steps(network, dl.SoftmaxCrossEntropy(), optimizer, train, **settings):
+            pass
+    return loss_and_accuracy(network, train)[0]
+
+
 def measured(network: Any, data: Data) -> list[np.ndarray]:
     (train_loss, _), validation, test = (loss_and_accuracy(network, part) for part in data)
     return [train_loss, *validation, *test]
