@@ -3,6 +3,11 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
+# before NumPy: how many threads it may take
+from dlcourse import kernel as _kernel
+
+_kernel.settle()
+
 # the array module behind everything
 from dlcourse.backend import to_host, use, using
 from dlcourse.settings import SettingError
@@ -56,6 +61,7 @@ from dlcourse.sweeps import sweep
 from dlcourse.claims import judge
 from dlcourse.curvature import largest_curvature
 from dlcourse.diagnostics import activation_statistics, check_gradient, learning_rate_range_test
+from dlcourse.recording import operations
 from dlcourse.source import show_source
 from dlcourse.surfaces import newton_path
 
@@ -74,14 +80,15 @@ __all__ = [
     "Uniform", "UnitNorm", "Warmup", "WeightNormDense", "Xavier", "Zeros", "activation_statistics",
     "average_weights", "check", "check_gradient", "checks", "clip_by_norm", "clip_by_value", "datasets", "fans",
     "fit", "judge", "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path",
-    "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host", "train_members",
-    "training_steps", "use", "using",
+    "operations", "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host",
+    "train_members", "training_steps", "trial", "trials", "use", "using",
 ]  # fmt: skip
 
-# Names that bring matplotlib, scikit-learn or ipywidgets along are fetched when first asked for.
+# Names that bring matplotlib or ipywidgets along are fetched when first asked for.
 _LAZY = {
     "Lab": "dlcourse.labs", "Report": "dlcourse.checks", "check": "dlcourse.checks",
-    "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "",
+    "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "", "trial": "dlcourse.trials",
+    "trials": "",
 }  # fmt: skip
 
 

@@ -10,18 +10,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from dlcourse.kernel import ENVIRONMENT
 from dlcourse.workspace import START_PAGE, UserError
 
 HOST = "127.0.0.1"
 # JupyterLab settings that switch off what asks for the outside world: news, update checks, the extension catalogue.
 OFFLINE = Path(__file__).resolve().parent / "_jupyter"
-# Small networks train fastest on one core: threads cost more to wake than they save.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# glibc gives a large array's memory back as soon as it is free, and a training step asks for it again at once:
-# up to seven times slower from some 40,000 weights on. Elsewhere these names mean nothing.
-KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**28))
-# The kernel need not repeat every slider value to the page that sent it: the picture gets there sooner.
-NO_ECHO = {"JUPYTER_WIDGETS_ECHO": "0"}
 
 
 def command(folder: Path, *, browser: bool = True, port: int | None = None) -> list[str]:
@@ -45,7 +39,7 @@ def command(folder: Path, *, browser: bool = True, port: int | None = None) -> l
 def environment() -> dict[str, str]:
     """The server's environment, which its kernels inherit; what is set already stays."""
     config_path = [str(OFFLINE), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    return ONE_THREAD | KEEP_MEMORY | NO_ECHO | os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(config_path)}
+    return ENVIRONMENT | os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(config_path)}
 
 
 def check(port: int | None) -> None:

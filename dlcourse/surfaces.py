@@ -149,8 +149,8 @@ class DoubleWell(Surface):
     f = depth (x − 1)² (3x² + (6 + 4t) x + 3 + 8t)/3 + y²/2,  so  ∂f/∂x = 4 depth (x² − 1)(x + t)
 
     Without tilt this is depth (x² − 1)² + y²/2, twin wells of that depth. With it the shallow well is `climb`
-    deep, f(−1, 0) = 16/3 depth t, and the minimum stays f(1, 0) = 0. So a tilt near 0 makes a well that is hard
-    to leave. Raises SettingError for depth not above 0 or tilt not in [0, 1).
+    deep, f(−1, 0) = 16/3 depth t, and the minimum stays f(1, 0) = 0. The smaller the tilt, the deeper the shallow
+    well. Raises SettingError for depth not above 0 or tilt not in [0, 1).
     """
 
     depth: Annotated[float, positive, "1 is the textbook's (x² − 1)²."] = 1.0

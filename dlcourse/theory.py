@@ -3,8 +3,9 @@
 All of it holds on a quadratic valley, `surfaces.Ravine`, and near any smooth minimum (Polyak 1964; Goh 2017, "Why
 Momentum Really Works", doi 10.23915/distill.00006).
 
-λ is a curvature, κ = λmax/λmin, α the learning rate, μ the momentum. A rate is the factor that the error shrinks by
-per step: 0.99 is slow, 0.5 fast, above 1 diverges.
+λ is a curvature, κ = λmax/λmin, α the learning rate, μ the momentum. A rate ρ is the factor that the error shrinks by
+per step in the long run: 0.99 is slow, 0.5 fast, above 1 diverges. Where both roots are one, as they are for
+best_momentum, the error goes like t·ρᵗ.
 """
 
 import math
@@ -18,13 +19,13 @@ kappa_rule = Rule("be a number, 1 or more", lambda v: is_number(v) and v >= 1)
 
 
 def gradient_descent_rate(kappa: float) -> float:
-    """The best gradient descent can do: (κ − 1)/(κ + 1)."""
+    """The lowest rate that gradient descent can have: (κ − 1)/(κ + 1)."""
     kappa = check("gradient_descent_rate.kappa", kappa_rule, kappa, "κ = λmax/λmin.")
     return (kappa - 1.0) / (kappa + 1.0)
 
 
 def momentum_rate(kappa: float) -> float:
-    """The best momentum can do: (√κ − 1)/(√κ + 1)."""
+    """The lowest rate that momentum can have: (√κ − 1)/(√κ + 1). Other settings may reach a goal sooner."""
     kappa = check("momentum_rate.kappa", kappa_rule, kappa, "κ = λmax/λmin.")
     return (math.sqrt(kappa) - 1.0) / (math.sqrt(kappa) + 1.0)
 
@@ -142,10 +143,11 @@ def mean_squares(learning_rates: Iterable[float], curvature: float, noise: float
 
 
 def best_decay(curvature: float, noise: float, start: float) -> tuple[float, float]:
-    """(α₀, k) of the best schedule there is, InverseTimeDecay(α₀, decay_steps=1, decay_rate=k).
+    """(α₀, k) of the best schedule for a valley that is known, InverseTimeDecay(α₀, decay_steps=1, decay_rate=k).
 
     Each step as good as it can be: α = λE/(λ²E + σ²). Then 1/E grows by λ²/σ² a step, and αₜ = 1/(λ(t + 1 + τ)) with
-    τ = σ²/(λ² start). No schedule has a smaller mean of θ² after t steps than σ²/(λ²(t + τ)) (Robbins & Monro 1951).
+    τ = σ²/(λ² start). No schedule has a smaller mean of θ² after t steps than σ²/(λ²(t + τ)) (Robbins & Monro 1951);
+    the mean of many points of a walk at a constant rate comes near it without knowing λ (Polyak & Juditsky 1992).
     """
     delay = 1.0 + noise**2 / (curvature**2 * start)
     return 1.0 / (curvature * delay), 1.0 / delay

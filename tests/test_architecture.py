@@ -11,17 +11,18 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dlcourse"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_content" not in path.parts)
 
-CORE = {"settings", "backend"}
+CORE = {"settings", "columns", "backend"}
 MEANS = {
     "layers", "losses", "optimizers", "schedules", "regularizers", "constraints", "clipping", "augmentation",
 }  # fmt: skip
 UNDER_NETWORK = {*CORE, "parameters", "initializers", *MEANS}
 UNDER_TRAINING = {*UNDER_NETWORK, "network"}
-SHELL = {"cli", "doctor", "server", "workspace", "__main__", ""}  # "" is dlcourse itself, for __version__
+SHELL = {"cli", "doctor", "kernel", "server", "workspace", "__main__", ""}  # "" is dlcourse itself, for __version__
 
 # A family (a module or a folder) → the families it may import. Itself is always allowed.
 ALLOWED = {
-    "settings": set(),
+    "columns": set(),
+    "settings": {"columns"},
     "backend": {"settings"},
     "initializers": CORE,
     "optimizers": CORE,
@@ -42,13 +43,14 @@ ALLOWED = {
     "history": {*CORE, "losses"},
     "curvature": UNDER_TRAINING,
     "divergence": {*UNDER_TRAINING, "curvature", "theory"},
-    "training": {*UNDER_TRAINING, "history", "divergence"},
+    "recording": UNDER_TRAINING,
+    "training": {*UNDER_TRAINING, "history", "divergence", "recording"},
     "ensembles": {*UNDER_TRAINING, "history", "training"},
     "diagnostics": {*UNDER_TRAINING, "history", "training"},
     "plots": {"settings", "surfaces"},  # takes host arrays
     **dict.fromkeys(SHELL, SHELL),
 }
-FREE = {"labs", "checks", "grading"}  # may import everything; nobody imports them but these two, lazily
+FREE = {"labs", "trials", "checks", "grading"}  # may import everything; nobody imports them but these two, lazily
 LAZY_IMPORTERS = {"cli", ""}
 
 
@@ -97,7 +99,7 @@ def test_surfaces_are_drawn_by_one_file_of_plots():
 def test_only_labs_know_widgets():
     for path in FILES:
         widgets = {module.split(".")[0] for module in imports(path)} & {"ipywidgets", "anywidget", "traitlets"}
-        assert not widgets or family(path) == "labs" or path.name == "nbgrader_plugin.py", path
+        assert not widgets or family(path) in ("labs", "trials") or path.name == "nbgrader_plugin.py", path
 
 
 def test_only_the_backend_knows_cupy():

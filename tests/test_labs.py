@@ -680,3 +680,19 @@ def test_labs_of_the_course(make):
     with np.errstate(all="ignore"):  # one lab begins where training fails
         exec(lab.code(), scope)
     assert lab.describe(scope["state"], lab.settings()) == lab.last_frame().finding
+
+
+def test_a_picture_that_is_behind_its_controls_says_so_until_the_next_one_comes():
+    lab, seen = ramp_lab(), []
+    lab.show()
+    lab.screen.observe(lambda change: seen.append((change["new"], lab.screen.frame)), "behind")
+    before = lab.screen.frame
+    lab.widgets["slope"].value = 2.0
+    assert seen == [(True, before), (False, before)] and lab.screen.frame == before + 1
+
+
+def test_a_lab_that_failed_is_not_waiting():
+    lab = failing("run")
+    lab.show()
+    lab.widgets["slope"].value = 2.0
+    assert lab.screen.problem and not lab.screen.behind

@@ -134,11 +134,45 @@ def test_a_lane_is_what_fit_makes_of_the_schedule_alone():
 
 
 def test_plateau_sees_the_loss_of_its_own_lane():
-    runs = schedules.train([dl.ReduceOnPlateau(2.0, 0.3, 4), dl.ReduceOnPlateau(0.01, 0.3, 4)], look=16)
+    runs = schedules.train([dl.ReduceOnPlateau(2.0, 0.3, 4), dl.ReduceOnPlateau(0.01, 0.3, 4)], asked=16)
     again = dl.ReduceOnPlateau(2.0, 0.3, 4)
-    for loss in runs.losses[:, 0].tolist():
+    for loss in runs.losses[1::2, 0].tolist():  # every second look
         again.observe(loss)
     assert runs.rates[-1, 0] == again(0) < 2.0 and runs.rates[-1, 1] == 0.01
+
+
+def test_the_loss_of_a_finding_is_the_last_point_of_its_curve_and_the_same_in_every_lab():
+    said = set()
+    for make in (schedules.falling, schedules.landing, cycles.restarts, cycles.noise, cycles.plateau):
+        lab = make()
+        settings = lab.settings(learning_rate=2.0)
+        runs = state_of(lab, settings)
+        finding = lab.describe(runs, settings)
+        said.add(re.search(r"constant [^;]*", finding)[0])
+        assert f"{runs.losses[-1, 0]:.3f} nats" in finding and runs.steps[-1] == schedules.STEPS
+    assert len(said) == 1
+
+
+def runs_that_end(losses):
+    losses = np.array(losses)[:, None]
+    return schedules.Runs([None], np.ones((len(losses), 1)), np.arange(len(losses)), losses, np.array([0.9]))
+
+
+def test_a_finding_says_how_far_the_loss_swings_and_what_lies_outside_the_frame():
+    steady = schedules.outcome(runs_that_end([0.2] * 16), ["it"])
+    assert steady == "Loss after the last step: it 0.200 nats, 90.0% of new digits read."
+    assert "0.300 nats (lately 0.200 to 0.300)" in schedules.outcome(runs_that_end([0.2] * 15 + [0.3]), ["it"])
+    assert "0.010 nats, below the frame" in schedules.outcome(runs_that_end([0.01] * 16), ["it"])
+    assert "9.000 nats, above the frame" in schedules.outcome(runs_that_end([9.0] * 16), ["it"])
+    assert "it no number" in schedules.outcome(runs_that_end([np.nan] * 16), ["it"])
+
+
+def test_too_much_is_farther_away_than_the_start():
+    lab, points = walkers.rattle(), np.tile([[3.0, 3.0]], (100, 1))
+    calm = np.linspace([3.0, 3.0], walkers.SURFACE.minima[0], 100)
+    settings = lab.settings()
+    assert "too much" in lab.describe((1, points * np.linspace(1, 9, 100)[:, None], calm), settings)
+    assert "too much" not in lab.describe((1, calm, calm), settings)
 
 
 # Weights that shrink
@@ -148,6 +182,23 @@ def test_plateau_sees_the_loss_of_its_own_lane():
 def test_only_plain_descent_makes_twins_of_l2_and_decay(rule):
     weights, _ = weight_decay.twins(rule, 0.1, weight_decay.HALF, seed=1, epochs=1)
     assert np.allclose(*weights, atol=1e-5) == (rule == "SGD")
+
+
+def test_under_momentum_l2_is_nearly_a_decay_of_another_strength_and_under_adam_it_is_not():
+    """Momentum counts the penalty 1/(1 − μ) times."""
+    apart = {}
+    for rule in ("momentum", "Adam"):
+        for strength in weight_decay.STRENGTHS:
+            weights, _ = weight_decay.twins(rule, 0.3, strength, seed=1, epochs=4)
+            apart[rule, strength] = weight_decay.difference(weights)
+    assert apart["momentum", weight_decay.LESS] < 0.1 * apart["momentum", weight_decay.HALF]
+    assert min(apart["Adam", strength] for strength in weight_decay.STRENGTHS) > 0.3
+
+
+def test_the_same_run_is_so_when_it_goes_on_twice_as_long():
+    for epochs in (2, 4):
+        weights, _ = weight_decay.twins("SGD", 0.1, weight_decay.HALF, seed=2, epochs=epochs)
+        assert weight_decay.difference(weights) < weight_decay.ROUNDING
 
 
 def test_readings_are_what_the_library_does():

@@ -39,12 +39,14 @@ HOMES = {
     "claims": "judge",
     "curvature": "largest_curvature",
     "diagnostics": "activation_statistics check_gradient learning_rate_range_test",
+    "recording": "operations",
     "source": "show_source",
     "surfaces": "newton_path",
     "labs": "Lab",
     "checks": "Report check",
+    "trials": "trial",
 }
-MODULES = ["checks", "datasets", "labs", "plots", "surfaces", "theory"]
+MODULES = ["checks", "datasets", "labs", "plots", "surfaces", "theory", "trials"]
 PUBLIC = [name for names in HOMES.values() for name in names.split()] + MODULES
 
 

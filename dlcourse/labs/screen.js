@@ -23,6 +23,7 @@ async function loaded(bytes) {
   return image;
 }
 
+const LATE = 150; // ms after which a picture that no longer fits its controls is dimmed
 const QUIET = 700; // ms without a new finding, after which a screen reader is told the last one
 
 function set(element, name, value) {
@@ -120,7 +121,16 @@ function render({ model, el }) {
     el.classList.toggle("dlcourse-broken", !problem.hidden);
   }
 
+  // A picture that is still behind its controls after a moment says so.
+  let late = 0;
+  function wait() {
+    clearTimeout(late);
+    if (model.get("behind")) late = setTimeout(() => el.classList.add("dlcourse-behind"), LATE);
+    else el.classList.remove("dlcourse-behind");
+  }
+
   model.on("change:frame", show);
+  model.on("change:behind", wait);
   model.on("change:ghost change:left", haunt);
   model.on("change:pinned change:swept change:problem", words);
   model.on("change:ready", mark);
@@ -144,7 +154,7 @@ function render({ model, el }) {
     approached = near;
   }
 
-  const box = () => el.closest(".dlcourse-lab") ?? el;
+  const box = () => el.closest(".dlcourse-lab, .dlcourse-trial") ?? el;
   const controls = () => [...box().querySelectorAll(".dlcourse-controls > *")];
   let approached = -1;
   const watch = new MutationObserver(() => speak(box()));
@@ -159,6 +169,7 @@ function render({ model, el }) {
   return () => {
     watch.disconnect();
     clearTimeout(saying);
+    clearTimeout(late);
   };
 }
 

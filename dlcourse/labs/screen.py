@@ -32,6 +32,7 @@ class Screen(anywidget.AnyWidget):
     pinned = traitlets.Unicode("").tag(sync=True)
     swept = traitlets.Unicode("").tag(sync=True)  # what a sweep has put behind
     problem = traitlets.Unicode("").tag(sync=True)
+    behind = traitlets.Bool(False).tag(sync=True)  # the controls have moved on; another picture is on its way
     leaving = False
 
     def show(self, png: bytes, alt: str, finding: str, settings: dict[str, Any]) -> None:
@@ -39,7 +40,7 @@ class Screen(anywidget.AnyWidget):
             if self.leaving:
                 self.left, self.ghost, self.leaving = self.frame, b"", False
             self.png, self.alt, self.finding = png, alt, finding
-            self.settings, self.problem = json.dumps(settings, default=str), ""
+            self.settings, self.problem, self.behind = json.dumps(settings, default=str), "", False
             self.frame += 1
 
     def leave(self) -> None:

@@ -91,7 +91,7 @@ LOOKS = 45
 
 def train_plateau(learning_rate: float, factor: float, patience: int, threshold: float, seed: int) -> Runs:
     plateau = dl.ReduceOnPlateau(learning_rate, factor, patience, threshold)
-    return train([constant(learning_rate), plateau], seed, look=STEPS // LOOKS)
+    return train([constant(learning_rate), plateau], seed, asked=STEPS // LOOKS)
 
 
 def draw_plateau(figure: Any, runs: Runs) -> None:
@@ -106,7 +106,7 @@ def describe_plateau(runs: Runs, settings: dict[str, Any]) -> str:
     first = "It never cuts the rate."
     if len(cuts):
         times = f"{len(cuts)} time{'s' * (len(cuts) != 1)}"
-        first = f"It cuts the rate {times}, first at step {cuts[0]}; {rates[-1]:.2g} is left."
+        first = f"It cuts the rate {times}, first at step {cuts[0]}; {rates[-1] / rates[0]:.2g} of η is left."
     return f"{first} {outcome(runs, ['constant', 'plateau'])}"
 
 
@@ -158,7 +158,7 @@ def draw_rising(figure: Any, runs: Runs) -> None:
 def describe_rising(runs: Runs, settings: dict[str, Any]) -> str:
     top = int(runs.rates[:, 1].argmax())
     first = f"The rate rises to {runs.rates[:, 1].max():.3g} at step {top} of {LONG}."
-    return f"{first} {outcome(runs, ['cosine from the top', 'rising first'])}"
+    return f"{first} {outcome(runs, ['cosine from the top', 'rising first'], low=3e-3)}"
 
 
 def rising() -> Lab:
@@ -214,13 +214,13 @@ def draw_search(figure: Any, state: Any) -> None:
     if not figure.axes:
         axes = panels(figure, 1, 2)
         for ax, title in zip(axes, ("The test: one short run", "The truth: three epochs at each rate"), strict=True):
-            name_axes(ax, "learning rate η, log scale", "loss (nats)", title, log=True)
+            name_axes(ax, "learning rate η, log scale", "loss (nats), 5 at most", title, log=True)
             ax.set(xscale="log", xlim=(1e-4, 60), ylim=(0.02, 2 * WORST), xticks=[1e-4, 1e-3, 1e-2, 0.1, 1, 10])
         art.test = curve(axes[0], "", "sgd", marker="", linewidth=1.5)
         art.ends = curve(axes[1], "", "sgd")
         art.bars = [event(ax, "suggestion") for ax in axes]
         art.ends.marks = len(TRIED)
-    art.test.set_data(test.learning_rates, np.clip(test.losses, 0.02, 2 * WORST))
+    art.test.set_data(test.learning_rates, np.clip(test.losses, 0.02, WORST))
     art.ends.set_data(TRIED, np.clip(ends, 0.02, WORST))
     for bar in art.bars:
         bar.set_data([test.suggestion] * 2, [0.02, 0.028])

@@ -28,8 +28,14 @@ class Runs(NamedTuple):
 
     @property
     def ends(self) -> np.ndarray:
-        """The loss of each lane, averaged over the last eighth of the looks: one look alone is luck."""
-        return self.losses[-(len(self.losses) // 8) :].mean(axis=0)
+        """The loss of each lane after the last step: the last point of its curve."""
+        return self.losses[-1]
+
+    @property
+    def lately(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest loss of each lane in the last eighth of the looks: how lucky the last one is."""
+        last = self.losses[-(len(self.losses) // 8) :]
+        return last.min(axis=0), last.max(axis=0)
 
 
 def one_layer() -> list[Any]:
@@ -44,8 +50,9 @@ def train(
     batch_size: int = 4,
     momentum: float = 0.0,
     look: int = LOOK,
+    asked: int = LOOK,
 ) -> Runs:
-    """Train a network on the digits with each of these schedules; one that observes sees every look at the loss."""
+    """Train a network on the digits with each of these schedules; one that observes sees every `asked` steps' loss."""
     digits, test = dl.datasets.digits()
     network = dl.Network(layers(), input_shape=(64,), lanes=len(schedules), seed=seed)
     loss = dl.SoftmaxCrossEntropy()
@@ -57,7 +64,7 @@ def train(
             steps.append(step.number + 1)
             losses.append(loss.forward(network.predict(digits.x), digits.y))
             for schedule, value in zip(schedules, losses[-1].tolist(), strict=True):
-                if hasattr(schedule, "observe"):
+                if hasattr(schedule, "observe") and step.number % asked == asked - 1:
                     schedule.observe(value)
     right = share_right(network, test)
     return Runs(schedules, np.array(rates), np.array(steps), np.array(losses), right)
@@ -95,14 +102,17 @@ def show(figure: Any, runs: Runs, height: float, low: float = LOW) -> None:
     spread_labels(art.losses)
 
 
-def outcome(runs: Runs, names: Sequence[str]) -> str:
-    """The loss at the end and the digits read, in words."""
+def outcome(runs: Runs, names: Sequence[str], low: float = LOW) -> str:
+    """The loss after the last step, how far it swings lately, and the digits read, in words."""
     words = []
-    for name, end, right in zip(names, runs.ends, runs.right, strict=True):
-        words.append(
-            f"{name} {end:.3f} nats, {right:.1%} of new digits read" if np.isfinite(end) else f"{name} no number"
-        )
-    return "Loss at the end: " + "; ".join(words) + "."
+    for name, end, least, most, right in zip(names, runs.ends, *runs.lately, runs.right, strict=True):
+        if not np.isfinite(end):
+            words.append(f"{name} no number")
+            continue
+        below = ", below the frame" if end < low else ", above the frame" if end > HIGH else ""
+        swings = f" (lately {least:.3f} to {most:.3f})" if most > 1.05 * least else ""
+        words.append(f"{name} {end:.3f} nats{below}{swings}, {right:.1%} of new digits read")
+    return "Loss after the last step: " + "; ".join(words) + "."
 
 
 def compared(schedule: Any, learning_rate: float) -> Runs:
@@ -111,7 +121,7 @@ def compared(schedule: Any, learning_rate: float) -> Runs:
 
 def ending(schedule: Any) -> str:
     """Where a schedule begins and where it ends, in words."""
-    return f"{schedule!r} goes from {schedule(0):.3g} to {schedule(STEPS - 1):.2g}."
+    return f"The rate begins at {schedule(0):.3g} and ends at {schedule(STEPS - 1):.2g}."
 
 
 # Schedules that go on falling

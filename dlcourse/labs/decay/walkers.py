@@ -77,15 +77,17 @@ def describe_settle(state: Any, settings: dict[str, Any]) -> str:
     ends = [rattling(points) for points in (constant, falling)]
     eta = settings["learning_rate"]
     last = eta / (1 + PASSES * settings["decay_rate"])
-    if not ends[0] < 10:
-        other = (
-            f"; falling to {last:.2g}, it ends {ends[1]:.2g} away" if ends[1] < 10 else ", and so does the falling one"
+    begin = distances(constant[:1])[0]
+    if not ends[0] < begin:
+        other = f"{ends[1]:.2g} away" if ends[1] < begin else "farther away, too"
+        return (
+            f"η = {eta:.3g} is too much for batches of {settings['batch_size']}: over the last quarter of the steps "
+            f"the constant rate is farther away than at the start; the rate that falls to {last:.2g} is {other}."
         )
-        return f"η = {eta:g} is too much for batches of {settings['batch_size']}: kept constant it runs away{other}."
     if not settings["decay_rate"]:
         return f"With decay rate 0 both walkers are one. Over the last quarter of the steps it is {ends[0]:.2g} away."
     return (
-        f"Over the last quarter of the steps the constant rate {eta:g} is {ends[0]:.2g} away from the best line; "
+        f"Over the last quarter of the steps the constant rate {eta:.3g} is {ends[0]:.2g} away from the best line; "
         f"the rate that falls to {last:.2g} is {ends[1]:.2g} away."
     )
 

@@ -1,6 +1,6 @@
 """The labs of 05_decay about weights that shrink: decay against L2, and a recipe that can be read three ways."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from dlcourse.labs.lab import Lab
 from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.plots import curve, name_axes, panels, spread_labels
-from dlcourse.settings import Rate, settings
+from dlcourse.settings import Rate, not_negative, settings
 
 # Weight decay against L2
 
@@ -20,14 +20,15 @@ RULES: dict[str, Any] = {  # the plain rule, the rule with decoupled decay, and 
     "momentum": (lambda rate, decay: dl.Momentum(rate, 0.9), lambda rate, decay: dl.SGDW(rate, 0.9, decay), 0.02),
     "Adam": (lambda rate, decay: dl.Adam(rate), lambda rate, decay: dl.AdamW(rate, weight_decay=decay), 0.003),
 }
-HALF, WHOLE = "λ/2, matched", "λ, as in Keras"
+HALF, WHOLE, LESS = "λ/2", "λ, as in Keras", "(1 − μ)λ/2"
+STRENGTHS = {HALF: 0.5, WHOLE: 1.0, LESS: 0.05}  # of L2, over λ; μ = 0.9
 
 
 def twins(rule: str, decay: float, strength: str, seed: int, epochs: int = 4) -> Any:
     """One start, the same batches: a network with the penalty L2, one with decoupled decay. Weights and norms."""
     digits, _ = dl.datasets.digits()
     plain, decoupled, rate = RULES[rule]
-    penalty = dl.L2(decay / 2 if strength == HALF else decay)
+    penalty = dl.L2(STRENGTHS[strength] * decay)
     weights, norms = [], []
     for make, regularizers in ((plain, [penalty]), (decoupled, [])):
         network = dl.Network([dl.Dense(16), dl.ReLU(), dl.Dense(10)], input_shape=(64,), seed=seed)
@@ -69,15 +70,27 @@ def draw_twins(figure: Any, state: Any) -> None:
     spread_labels(art.curves)
 
 
+def difference(weights: np.ndarray) -> float:
+    """How far two runs have come apart: root mean square, as a share of the weights'."""
+    return float(np.sqrt(((weights[0] - weights[1]) ** 2).mean() / (weights**2).mean()))
+
+
+ROUNDING = 1e-4  # a run of some hundred steps in float32 keeps four digits
+
+
 def describe_twins(state: Any, settings: dict[str, Any]) -> str:
     weights, norms = state
     rule = settings["rule"][0].upper() + settings["rule"][1:]
-    apart, size = np.abs(weights[0] - weights[1]).max(), np.sqrt((weights**2).mean())
-    verdict = "the same run, but for rounding" if apart < 1e-4 * size else "two different runs"
-    penalty = "λ/2" if settings["strength"] == HALF else "λ"
+    apart = difference(weights)
+    verdict = (
+        "the same run, but for rounding" if apart < ROUNDING else f"the weights end {apart:.1%} of their size apart"
+    )
+    outside = int((np.abs(weights) > EXTENT).any(axis=0).sum())
+    beyond = f" Dots outside the frame: {outside}." if outside else ""
+    penalty = settings["strength"].split(",")[0]
     return (
-        f"{rule}, L2({penalty}) beside decay λ = {settings['decay']:g}: {verdict}. Two weights differ by "
-        f"{apart:.1g} at most; the norms end at {norms[0, -1, 1]:.2f} and {norms[1, -1, 1]:.2f}."
+        f"{rule}, L2 of strength {penalty} beside decay λ = {settings['decay']:.3g}: {verdict}. The norms end at "
+        f"{norms[0, -1, 1]:.2f} and {norms[1, -1, 1]:.2f}.{beyond}"
     )
 
 
@@ -91,13 +104,14 @@ def weight_decay() -> Lab:
         figure_size=(9.0, 3.6),
         rule=Choice(list(RULES), "SGD", label="rule"),
         decay=Slider(1e-3, 1.0, 0.1, log=True, label="weight decay λ"),
-        strength=Choice([HALF, WHOLE], HALF, label="strength of L2"),
+        strength=Choice(list(STRENGTHS), HALF, label="strength of L2"),
         seed=Seed(),
     )
 
 
 # A recipe, read three ways
 
+Share = Annotated[Any, not_negative, "A (lanes, 1) column gives each reading its own."]
 READINGS = {"no decay": "sgd", "w ← {0:.3g} w": "factor", "penalty {1:.2g} w²": "l2", "λ = {1:.2g}": "sgdw"}
 
 
@@ -110,11 +124,11 @@ class Shrinking(dl.SGD):
     """
 
     learning_rate: Rate = 0.01
-    fixed: Any = 1.0
-    slope: Any = 0.0
+    fixed: Share = 1.0
+    slope: Share = 0.0
 
     def update(self, theta: Any, grad: Any, lr: Any) -> Any:
-        theta -= self.weak(1.0 - self.fixed + self.lr * self.slope) * self.decay_mask * theta
+        theta -= (1 - self.fixed + lr * self.slope) * self.decay_mask * theta
         theta -= lr * grad
         return theta
 
@@ -168,11 +182,11 @@ def describe_cook(state: Any, settings: dict[str, Any]) -> str:
     eta, rest = settings["learning_rate"], 1 - settings["factor"]
     factors = [settings["factor"], 1 - 2 * eta * rest, 1 - eta * rest]
     first = ", ".join(f"{f:.4g}" for f in factors)
-    ends = ", ".join(f"{end:.3f}" if np.isfinite(end) else "no number" for end in losses[-3:].mean(axis=0))
+    ends = ", ".join(f"{end:.3f}" if np.isfinite(end) else "no number" for end in losses[-1])
     read = ", ".join(f"{share:.1%}" for share in right)
     return (
-        f"The first step multiplies a weight by {first} in the three readings. Loss at the end without decay and with "
-        f"each: {ends} nats; new digits read: {read}."
+        f"The first step multiplies a weight by {first} in the three readings. Loss after the last step without decay "
+        f"and with each: {ends} nats; new digits read: {read}."
     )
 
 

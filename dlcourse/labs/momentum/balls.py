@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import dlcourse as dl
+from dlcourse import theory
 from dlcourse.labs.controls import Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.plots import contours, curve, event, name_axes, panels, path, spread_labels
@@ -68,17 +69,25 @@ def describe_roll(state: Any, settings: dict[str, Any]) -> str:
     ball, hiker = state
     eta, mu = settings["learning_rate"], settings["momentum"]
     steep = dl.surfaces.ravine.curvature_y
-    begin = np.linalg.norm(ball[0])
-    if len(ball) <= 60 or np.linalg.norm(ball[-1]) > begin:
+    if climbs_out(dl.Momentum(eta, mu)):
         return (
             f"Diverged: the ball climbs out of the valley. Across it λ = {steep:g}, so ηλ = {eta * steep:.2f}; "
             f"the limit is 2(1 + μ) = {2 * (1 + mu):.2f}."
         )
-    crossings = int((np.diff(np.sign(ball[:, 1])) != 0).sum())
     away = f"the ball is {np.linalg.norm(ball[-1]):.2g} from the lowest point"
-    lost = len(hiker) <= 60 or np.linalg.norm(hiker[-1]) > begin
-    other = "the hiker climbs out of the valley" if lost else f"the hiker {np.linalg.norm(hiker[-1]):.2g}"
-    return f"μ = {mu:.2f}: after 60 steps {away}, {other}. The ball crossed the valley floor {crossings} times."
+    other = f"the hiker {np.linalg.norm(hiker[-1]):.2g}"
+    if climbs_out(dl.SGD(eta)):
+        other = "the hiker climbs out of the valley"
+    swings = np.abs(ball[-20:, 1]).max()
+    return f"μ = {mu:.2f}: after 60 steps {away}, {other}. In its last 20 steps the ball swings {swings:.2g} across."
+
+
+def climbs_out(rule: Any) -> bool:
+    """Does this rule diverge in the ravine? Exact: its rate is beyond the limit of the steepest direction."""
+    steep, eta = dl.surfaces.ravine.curvature_y, rule.learning_rate
+    mu = getattr(rule, "momentum", 0.0)
+    limit = theory.nesterov_stability_limit if isinstance(rule, dl.Nesterov) else theory.stability_limit
+    return eta > limit(mu, steep) * (1 + 1e-9)
 
 
 def valley() -> Lab:
@@ -96,10 +105,12 @@ def valley() -> Lab:
 
 # A ball in a double well
 
+WALL = -1.9  # where it starts
+
 
 def fall(learning_rate: float, momentum: float, depth: float, tilt: float) -> Any:
     well = dl.surfaces.DoubleWell(depth, tilt)
-    points = dl.surfaces.descend(well, dl.Momentum(learning_rate, momentum), start=(-1.9, 0.0), steps=150)
+    points = dl.surfaces.descend(well, dl.Momentum(learning_rate, momentum), start=(WALL, 0.0), steps=150)
     height = well.value(points)
     speed = np.diff(points[:, 0], prepend=points[0, 0])
     return well, points[:, 0], height, height + speed**2 / (2 * learning_rate)
@@ -112,23 +123,36 @@ def draw_fall(figure: Any, state: Any) -> None:
         profile, bill = panels(figure, 1, 2, width_ratios=[1.1, 1])
         name_axes(profile, "x", "height f(x)", "Where the ball goes")
         name_axes(bill, "step", "energy", "What it has left to climb with")
-        profile.set(xlim=(-2.3, 2.3), ylim=(-1, 9))
-        bill.set(xlim=(0, 260), ylim=(-1, 9), xticks=range(0, 151, 50))
+        profile.set(xlim=(-2.3, 2.3))
+        bill.set(xlim=(0, 260), xticks=range(0, 151, 50))
         (art.ground,) = profile.plot([], [], color="#555555", linewidth=2)
         (art.trail,) = profile.plot([], [], "o-", color=dl.plots.look("momentum")["color"], markersize=4, linewidth=0.8)
         (art.ball,) = profile.plot([], [], "o", color=dl.plots.look("momentum")["color"], markersize=13)
         art.height, art.energy = curve(bill, "height", "sgd", marker=""), curve(bill, "height + motion", "momentum")
         art.energy.line.set_marker("")
         art.bar = event(bill, "the pass")
+    top = max(9.0, 3.0 * math.ceil(1.05 * well.value(WALL, 0.0) / 3.0))  # where the ball starts is in the picture
+    for ax in figure.axes:
+        ax.set_ylim(-top / 9, top)
     ground = np.linspace(-2.3, 2.3, 200)
     art.ground.set_data(ground, well.value(ground, 0.0 * ground))
     art.trail.set_data(x, height)
     art.ball.set_data(x[-1:], height[-1:])
     show_curve(art.height, height)
     show_curve(art.energy, energy)
-    top = well.value(-well.tilt, 0.0)
-    art.bar.set_data([0, 150], [top, top])
+    pass_height = well.value(-well.tilt, 0.0)
+    art.bar.set_data([0, 150], [pass_height, pass_height])
     spread_labels([art.height, art.energy, art.bar])
+
+
+def rests(x: np.ndarray, well: Any, rule: Any) -> bool:
+    """Has the ball come to rest, for good? It kept near a floor, ever nearer, and the rule converges there."""
+    floor = 1.0 if x[-1] > -well.tilt else -1.0
+    curvature = well.hessian(floor, 0.0)[0][0]
+    away = np.abs(x[-len(x) // 4 :] - floor)
+    earlier, later = np.split(away[len(away) % 2 :], 2)
+    converges = theory.error_factor(rule.learning_rate, rule.momentum, curvature) < 1
+    return bool(converges and away.max() < 0.05 and (later.max() < earlier.max() or later.max() < 1e-6))
 
 
 def describe_fall(state: Any, settings: dict[str, Any]) -> str:
@@ -137,10 +161,11 @@ def describe_fall(state: Any, settings: dict[str, Any]) -> str:
         return f"Diverged at step {len(x)}: the walls of this well are too steep for η = {settings['learning_rate']:g}."
     crossings = int((np.diff(np.sign(x + well.tilt)) != 0).sum())
     where = "deep" if x[-1] > -well.tilt else "shallow"
-    verb = "rests" if abs(x[-1] - x[-2]) < 1e-2 else "is still rolling"
+    still = rests(x, well, dl.Momentum(settings["learning_rate"], settings["momentum"]))
+    ends = f"rests in the {where} well" if still else f"is still moving, over the {where} well"
     return (
-        f"μ = {settings['momentum']:.2f}: the pass is {well.climb:.2f} above the shallow floor. The ball crossed it "
-        f"{crossings} time{'s' * (crossings != 1)} and {verb} in the {where} well."
+        f"μ = {settings['momentum']:.2f}: the pass is {well.climb:.2f} above the shallow floor. In 150 steps the ball "
+        f"crossed it {crossings} time{'s' * (crossings != 1)}; it {ends}."
     )
 
 
@@ -167,9 +192,13 @@ def arrival(points: np.ndarray, radius: float = 0.1) -> int:
     return int(np.flatnonzero(np.linalg.norm(points, axis=1) > radius)[-1]) + 1
 
 
+SEEN, LOOKED_AT = 120, 1200  # steps in the picture; steps that decide whether it has arrived to stay
+
+
 def compare(learning_rate: float, momentum: float) -> Any:
     rules = dl.Momentum(learning_rate, momentum), dl.Nesterov(learning_rate, momentum)
-    return [dl.surfaces.descend(dl.surfaces.ravine, rule, steps=120) for rule in rules]
+    ways = [dl.surfaces.descend(dl.surfaces.ravine, rule, steps=LOOKED_AT) for rule in rules]
+    return [way[: SEEN + 1] for way in ways], [arrival(way) for way in ways]
 
 
 def draw_compare(figure: Any, state: Any) -> None:
@@ -178,17 +207,16 @@ def draw_compare(figure: Any, state: Any) -> None:
         set_valley(figure, rules, (1e-6, 1e3), xlim=(0, 200), xticks=range(0, 121, 40))
         figure.art.paths[1].line.set_linestyle("--")
         figure.art.paths[1].ring.set_visible(False)  # both start in the same ring
-    show_walks(figure, state, low=1e-6)
+    show_walks(figure, state[0], low=1e-6)
 
 
 def describe_compare(state: Any, settings: dict[str, Any]) -> str:
     words = []
-    for name, points in zip(("momentum", "Nesterov"), state, strict=True):
-        if len(points) <= 120 or np.linalg.norm(points[-1]) > np.linalg.norm(points[0]):
+    for name, rule, points, arrived in zip(("momentum", "Nesterov"), (dl.Momentum, dl.Nesterov), *state, strict=True):
+        if climbs_out(rule(**settings)):
             words.append(f"{name} climbs out of the valley")
             continue
-        arrived = arrival(points)
-        when = "is still on its way after 120 steps" if arrived > 120 else f"arrives at step {arrived}"
+        when = f"is still on its way after {SEEN} steps" if arrived > SEEN else f"arrives at step {arrived}"
         words.append(f"{name} swings {np.abs(points[10:, 1]).max():.2g} across the valley after step 10 and {when}")
     return f"{words[0][0].upper()}{words[0][1:]}; {words[1]}."
 

@@ -16,42 +16,54 @@ from dlcourse.plots.style import styled
 # How fast at best
 
 
+GOAL = 1e-3
+
+
 def race(condition: float) -> Any:
     valley = dl.surfaces.Ravine(1.0, condition)
     eta, mu = theory.best_momentum(1.0, condition)
     hiker = dl.SGD(theory.best_gradient_descent(1.0, condition))
     ball = dl.Momentum(eta, mu)
-    paths = [dl.surfaces.descend(valley, rule, start=(1.0, 1.0), steps=300) for rule in (hiker, ball)]
+    steps = next(steps for steps in (300, 1000, 3000, 10_000, 40_000) if steps >= 4 * condition)
+    paths = [dl.surfaces.descend(valley, rule, start=(1.0, 1.0), steps=steps) for rule in (hiker, ball)]
     return condition, *[np.linalg.norm(points, axis=1) / math.sqrt(2) for points in paths]
 
 
 def draw_race(figure: Any, state: Any) -> None:
     condition, hiker, ball = state
-    art = figure.art
+    art, last = figure.art, len(hiker) - 1
     if not figure.axes:
         (ax,) = panels(figure)
         name_axes(
             ax, "step", "distance", "Distance to the minimum, each rule at its best; dotted: the exact rate", log=True
         )
-        ax.set(xlim=(0, 400), ylim=(1e-8, 100), xticks=range(0, 301, 50))
+        ax.set(ylim=(1e-8, 100))
         art.hiker, art.ball = curve(ax, "gradient descent", "sgd"), curve(ax, "momentum", "momentum")
         with styled():
             art.theory = [ax.plot([], [], ":", color="#777777", linewidth=1.5, zorder=1.9)[0] for _ in range(2)]
-    show_curve(art.hiker, hiker, 4e-8)
-    show_curve(art.ball, ball, 4e-8)
-    steps = np.arange(301)
-    for line, rate in zip(art.theory, (theory.gradient_descent_rate, theory.momentum_rate), strict=True):
+    figure.axes[0].set(xlim=(0, 4 / 3 * last), xticks=np.linspace(0, last, 6 if last % 1000 else 5))
+    steps = np.unique(np.linspace(0, last, 301).astype(int))
+    for line, rate, rule, values in zip(
+        art.theory, (theory.gradient_descent_rate, theory.momentum_rate), (art.hiker, art.ball), (hiker, ball),
+        strict=True,
+    ):  # fmt: skip
+        rule.set_data(steps, np.where(values > 4e-8, values, np.nan)[steps])
         line.set_data(steps, np.maximum(rate(condition) ** steps, 1e-30))
     spread_labels([art.hiker, art.ball])
 
 
+def steps_to(distance: np.ndarray, goal: float = GOAL) -> int:
+    """The step from which on the distance stays below the goal, in a run that is long enough to tell."""
+    return int(np.flatnonzero(distance > goal)[-1]) + 1
+
+
 def describe_race(state: Any, settings: dict[str, Any]) -> str:
-    condition, _hiker, _ball = state
+    condition, hiker, ball = state
     slow, fast = theory.gradient_descent_rate(condition), theory.momentum_rate(condition)
-    digit = [math.log(0.1) / math.log(rate) if rate > 0 else 1 for rate in (slow, fast)]
+    most, few = steps_to(hiker), steps_to(ball)
     return (
-        f"κ = {condition:g}: a step leaves {slow:.4f} of the distance to gradient descent, {fast:.4f} to momentum. "
-        f"One more correct digit costs {digit[0]:.0f} steps or {digit[1]:.0f}."
+        f"κ = {condition:g}: in the long run a step leaves {slow:.4f} of the distance to gradient descent, {fast:.4f} "
+        f"to momentum. A thousandth of the way is left after {most} steps and {few}: {most / few:.1f} times fewer."
     )
 
 
@@ -125,7 +137,7 @@ def describe_shake(state: Any, settings: dict[str, Any]) -> str:
         return f"ηλ = {product:.2f} is exactly the limit {formula}: in the long run the error stays as it is."
     side, sign = ("converges", "below") if each < 1 else ("diverges", "above")
     at = f"ηλ = {product:.2f} is {sign} the limit {formula} = {bound:.2f}"
-    return f"{at}: it {side}, {each:.3f} times the error a step."
+    return f"{at}: it {side}, in the long run {each:.3f} times the error a step."
 
 
 def stability() -> Lab:

@@ -74,7 +74,8 @@ def draw_wander(figure: Any, state: Any) -> None:
     for line in (art.path.line, art.path.halo):
         line.set(marker="" if crowded else "s", linewidth=0.9 if crowded else 1.8)
     away = np.linalg.norm(points - SURFACE.minima[0], axis=1)
-    art.distance.set_data(np.arange(len(points)) * batch_size, np.clip(away, 1e-3, 1e3))
+    away = np.where(away > 1e-3, np.minimum(away, 1e3), np.nan)  # lower, it is there
+    art.distance.set_data(np.arange(len(points)) * batch_size, away)
 
 
 def describe_wander(state: Any, settings: dict[str, Any]) -> str:
@@ -82,13 +83,14 @@ def describe_wander(state: Any, settings: dict[str, Any]) -> str:
     away = np.linalg.norm(points - SURFACE.minima[0], axis=1)
     steps = len(points) - 1
     rattle = np.sqrt((away[-max(2, steps // 4) :] ** 2).mean())
-    if not rattle < 5:
-        return f"Unstable: with batches of {batch_size}, η = {settings['learning_rate']:g} is too much."
     what = "gradient descent on all the data" if batch_size == POINTS else f"batches of {batch_size}"
-    return (
-        f"{what[0].upper() + what[1:]}: {steps} steps for 20 passes over the data. "
-        f"Over the last quarter of the steps the weights are {rattle:.2g} from the best line."
-    )
+    first = f"{what[0].upper() + what[1:]}: {steps} steps for 20 passes over the data."
+    if not rattle < away[0]:
+        return (
+            f"{first} η = {settings['learning_rate']:g} is too much: over the last quarter of the steps the weights "
+            "are farther off than at the start."
+        )
+    return f"{first} Over the last quarter of the steps the weights are {rattle:.2g} from the best line."
 
 
 def noise() -> Lab:
@@ -127,7 +129,7 @@ def draw_training(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         left, accuracy = panels(figure, 1, 2, width_ratios=[1.4, 1])
-        name_axes(left, "examples seen", "loss (nats)", "Loss on each batch", log=True)
+        name_axes(left, "examples seen", "loss (nats)", "Loss on each batch, drawn from 0.0001 on", log=True)
         left.set(xlim=(0, 5 * 1437), ylim=(1e-4, 20))
         name_axes(accuracy, "epoch", "share", "New digits read correctly")
         accuracy.set(xlim=(0, 5.8), ylim=(0, 1.02), xticks=range(6))
@@ -145,7 +147,7 @@ def describe_training(state: Any, settings: dict[str, Any]) -> str:
         step = int(np.argmin(np.isfinite(losses)))
         return f"Diverged: the loss is no number from step {step} on. Lower η or μ, or take a larger batch."
     last = losses[-max(1, len(losses) // 5) :]
-    span = f"is {last[0]:.3f}" if len(last) == 1 else f"lies between {min(last):.3f} and {max(last):.3f}"
+    span = f"is {last[0]:.2g}" if len(last) == 1 else f"lies between {min(last):.2g} and {max(last):.2g}"
     return (
         f"{len(losses)} steps of {batch_size} examples: {right[-1]:.1%} of the new digits read. "
         f"In the last fifth of the steps the loss {span} nats."
@@ -170,6 +172,7 @@ def digits() -> Lab:
 # The luck of the first draw
 
 STARTS = 24
+LOWEST, HIGHEST = 3e-3, 2.0  # of the axis of losses
 
 
 def many_starts(learning_rate: float, momentum: float, width: int) -> Any:
@@ -190,7 +193,7 @@ def draw_starts(figure: Any, state: Any) -> None:
         axes = panels(figure, 1, 3, width_ratios=[1, 1, 0.8], sharey=True)
         for ax, name in zip(axes, ("Without momentum", "With momentum", "Where they end"), strict=True):
             name_axes(ax, "epoch", "loss (nats)" if ax is axes[0] else "", name, log=ax is axes[0])
-        axes[0].set(xlim=(1, 40), ylim=(3e-3, 2))
+        axes[0].set(xlim=(1, 40), ylim=(LOWEST, HIGHEST))
         axes[1].set(xlim=(1, 40))
         axes[2].set(xlim=(-0.5, 1.5), xticks=[0, 1], xticklabels=["without", "with"], xlabel="24 starts")
         axes[1].set_ylabel("")
@@ -203,8 +206,8 @@ def draw_starts(figure: Any, state: Any) -> None:
             art.ends = [axes[2].plot([], [], look["marker"], color=look["color"], alpha=0.7)[0] for look in looks]
     for place, (lines, losses) in enumerate(zip(art.lines, state, strict=True)):
         for line, values in zip(lines, losses.T, strict=True):
-            line.set_data(np.arange(1, len(values) + 1), np.clip(values, 3e-3, 2))
-        art.ends[place].set_data(place + np.linspace(-0.25, 0.25, STARTS), np.clip(losses[-1], 3e-3, 2))
+            line.set_data(np.arange(1, len(values) + 1), np.clip(values, LOWEST, HIGHEST))
+        art.ends[place].set_data(place + np.linspace(-0.25, 0.25, STARTS), np.clip(losses[-1], LOWEST, HIGHEST))
 
 
 def describe_starts(state: Any, settings: dict[str, Any]) -> str:
@@ -212,9 +215,12 @@ def describe_starts(state: Any, settings: dict[str, Any]) -> str:
     for name, losses in zip(("Without momentum", f"with μ = {settings['momentum']:.2f}"), state, strict=True):
         end = losses[-1]
         lost = int((~np.isfinite(end)).sum())
-        range_of = f"between {end.min():.3f} and {end.max():.3f} nats, half of them below {np.median(end):.3f}"
+        range_of = f"between {end.min():.2g} and {end.max():.2g} nats, half of them below {np.median(end):.2g}"
         words.append(f"{name} {lost} of {STARTS} starts diverge" if lost else f"{name} the starts end {range_of}")
-    return "; ".join(words) + "."
+    ends = np.concatenate([losses[-1] for losses in state])
+    outside = int(((ends < LOWEST) | (ends > HIGHEST)).sum())
+    beyond = f" {outside} of the ends lie outside the frame, and are drawn at its edge." if outside else ""
+    return "; ".join(words) + "." + beyond
 
 
 def luck() -> Lab:

@@ -157,7 +157,7 @@ def shake(activation: str, learning_rate: float, jolt: float, seed: Any, lanes: 
     for norm in NETS:
         net = jolted_net(norm, activation, jolt, seed, lanes)
         losses.append(dl.fit(net, dl.SoftmaxCrossEntropy(), dl.SGD(learning_rate), train, **options).loss)
-        quantiles.append(np.moveaxis(np.array(net.layers[-3].seen), 1, -1))  # type: ignore[attr-defined]
+        quantiles.append(np.moveaxis(np.array(net.layers[-3].seen), 1, -1))
     return np.array(losses), np.array(quantiles)
 
 

@@ -30,7 +30,6 @@ def through(activation: str, scale: float, steps: int, seed: int) -> Any:
             for step in dl.training_steps(net, dl.SoftmaxCrossEntropy(), dl.SGD(0.1), train, **options):
                 if step.number == steps - 1:
                     break
-        net.release()
         signal, held = net.enter(train.x[:256]), []
         for layer in net.layers:
             if isinstance(layer, ACTIVATIONS[activation]):

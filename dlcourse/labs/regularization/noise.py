@@ -46,7 +46,8 @@ def mask(method: str, rate: float, train: Dataset) -> np.ndarray:
     """What one batch leaves out: 1 where a unit, or a weight, is gone. (64, SHOWN) or (64, 10)."""
     network = dl.Network(thinned(method, rate), train.x.shape[1:])
     network.forward(train.x[:SHOWN], training=True)
-    gone = dl.to_host(network.layers[-2 if method == "Dropout" else -1].gone)  # type: ignore[attr-defined]
+    drops = network.layers[-2 if method == "Dropout" else -1]
+    gone = ~dl.to_host(drops.m if method == "Dropout" else drops.M)
     return gone if method == "DropConnect" else gone.T
 
 

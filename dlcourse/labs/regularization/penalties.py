@@ -7,8 +7,8 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse import shrinkage
-from dlcourse.backend import Array, is_array, to_device, weak
-from dlcourse.constraints import Constraint, per_window
+from dlcourse.backend import Array, to_device
+from dlcourse.constraints import Constraint
 from dlcourse.labs.ahead import lanes_last, lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
@@ -31,10 +31,8 @@ class SoftThreshold(Constraint):
         self.amount = amount
 
     def project(self, parameters: Parameters) -> None:
-        amount = weak(self.amount, parameters.theta, "SoftThreshold.amount")
-        amount = dl.to_host(amount) if is_array(amount) else amount
         for w in parameters.weights():
-            w[...] = to_device(shrinkage.soft_threshold(dl.to_host(w), per_window(amount, w)))
+            w[...] = to_device(shrinkage.soft_threshold(dl.to_host(w), self.amount))
 
 
 def penalized(penalty: str, strength: Any, learning_rate: float) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Claims of this chapter on trial."""
