@@ -13,10 +13,9 @@ from dlcourse.checks import clock, runner
 from dlcourse.checks.clock import Budget, TimeUp, call_within
 from dlcourse.checks.runner import run, trusted
 
-
-def one_line():
-    while True:
-        pass  # noqa: E701
+space = {}
+exec("def one_line():\n    while True: pass", space)  # one instruction, which a formatter would not leave in one line
+one_line = space["one_line"]
 
 
 def catches():
