@@ -19,9 +19,9 @@ RATES = 0.001 * 3.0 ** np.arange(-1.0, 6.0)  # 0.0003 to 0.24
 @trial(
     claim="A rate for every weight makes a narrow valley round.",
     space={
-        "rule": OneOf(ADAPTIVE, "rule"),
+        "rule": OneOf(("AdaGrad", "RMSProp", "Adam", "AMSGrad", "Nadam"), "rule"),
         "kappa": Log(100, 3000, "κ"),
-        "angle": Log(0.5, 45, "degrees between valley and axis"),
+        "angle": Log(0.3, 45, "degrees between valley and axis"),
         "start": Uniform(0, 360, "angle of the start"),
     },
     sides="the valley of condition number κ, and a round one; the rule at its best rate in each",
@@ -171,7 +171,7 @@ def adam_needs_correction(data, size, batch_size, epochs, seed):
         "units": Whole(8, 32, "hidden units", log=True),
     },
     sides="Adam at 0.001, and at the best of five rates from there to 0.256; the best epoch of each",
-    measure="test accuracy",
+    measure="test accuracy, mean of three starts",
     unit="points",
     tolerance=-1,
     designs=40,
@@ -181,7 +181,7 @@ def default_rate_suffices(steps, size, batch_size, units, seed):
     run = {"epochs": epochs, "batch_size": batch_size, "every": -(-epochs // 5), "seeds": 3, "seed": seed}
     runs = nets.train(lambda: nets.hidden(units, 1, dl.ReLU, 10), parts, dl.Adam, 0.001 * 4.0 ** np.arange(5), **run)
     default = nets.Runs(*(part[:, :1] for part in runs))
-    return nets.best_test_accuracy(default) - nets.best_test_accuracy(runs)
+    return nets.best_test_accuracy(default).mean() - nets.best_test_accuracy(runs).mean()
 
 
 # Where Adam goes wrong
@@ -232,8 +232,8 @@ def amsgrad_solves_convex(size, every, forgets_squares):
     claim="Rules that fit the data equally well are equally good on new data.",
     space={
         "rule": OneOf(("AdaGrad", "RMSProp", "Adam"), "rule"),
-        "examples": Whole(40, 120, "examples", log=True),
-        "share": Uniform(0.65, 0.85, "share of the larger class"),
+        "examples": Whole(60, 120, "examples", log=True),
+        "share": Uniform(0.7, 0.85, "share of the larger class"),
     },
     sides="the rule and plain descent, where single examples have features of their own; the best rate that fits them",
     measure="new examples read, not more than a point fewer",
@@ -277,7 +277,7 @@ def newton_finds_minima(surface, x, y):
 @trial(
     claim="A natural gradient crosses a plateau in fewer steps than plain descent, momentum or Adam.",
     space={"spread": Log(1, 30, "spread of the inputs"), "examples": Whole(20, 100, "examples")},
-    sides="ANGD, and the best of three rules, each at the best of 13 rates",
+    sides="ANGD at the best of three rates, and the best of the three rules at the best of 13",
     measure="steps until the loss is below 0.001, and stays so; 300 at most",
     unit="% fewer steps",
     designs=40,
@@ -287,32 +287,35 @@ def natural_gradient_crosses(spread, examples, seed):
     runs = [
         natural.learn(rule(natural.RATES[:, None]), data, seed, len(natural.RATES)) for rule in natural.RULES.values()
     ]
-    best = min(natural.learned_at(losses).min() for losses in runs)
-    return 100 * (1 - natural.learned_at(natural.learn(dl.ANGD(0.3, 0.3, damping=1e-3), data, seed)) / best)
+    others = min(natural.learned_at(losses).min() for losses in runs)
+    mine = [natural.learn(dl.ANGD(rate, 0.3, damping=1e-3), data, seed) for rate in (0.1, 0.3, 1.0)]
+    return 100 * (1 - min(natural.learned_at(losses) for losses in mine) / others)
 
 
 @trial(
-    claim="Rules that remember past gradients beat plain descent.",
+    claim="Rules that remember past gradients bring the training loss lower than plain descent.",
     space={
         "rule": OneOf(tuple(name for name in race.RULES if name != "SGD"), "rule"),
         "data": OneOf(("digits", "mnist1d"), "data"),
         "size": Whole(100, 400, "examples", log=True),
         "batch_size": Whole(8, 64, "batch size", log=True),
-        "epochs": Whole(1, 10, "epochs", log=True),
+        "epochs": Whole(4, 20, "epochs", log=True),
     },
     sides="the rule and plain descent, each at its best rate",
-    measure="training loss at the end",
+    measure="training loss at the end, mean of four starts",
     unit="% lower",
-    designs=60,
+    designs=50,
 )
 def memory_beats_none(rule, data, size, batch_size, epochs, seed):
-    parts, layers = nets.split(data, size, seed), lambda: nets.hidden(24, 1, dl.ReLU, 10)
+    train, layers = nets.split(data, size, seed).train, lambda: nets.hidden(24, 1, dl.ReLU, 10)
     run = {"batch_size": batch_size, "epochs": epochs, "every": epochs, "seeds": 4, "seed": seed}
 
     def lowest(name):
         def loss(rates):
-            return nets.train(layers, parts, race.RULES[name], rates, **run).train_loss[-1]
+            return nets.train(
+                layers, nets.Data(train, train[:9], train[:9]), race.RULES[name], rates, **run
+            ).train_loss[-1]
 
-        return tuned(loss, start=0.1, tries=7, ratio=2.5).score
+        return tuned(loss, start=0.1, tries=7, ratio=2.5).score.mean()
 
     return 100 * (1 - lowest(rule) / lowest("SGD"))

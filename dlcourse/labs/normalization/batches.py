@@ -106,7 +106,7 @@ def train_predict() -> Lab:
 
 
 class Jolt(Layer):
-    """A random scale and shift of every unit, new at every step of training; `size` 0 leaves x as it is.
+    """A random scale around 1 and shift around 0 of every unit, new at each step of training; size 0 leaves x as it is.
 
     With `watch` it remembers three quantiles of one unit at each step. x, y (batch, units).
     """
@@ -125,7 +125,7 @@ class Jolt(Layer):
             return x
         if self.size:
             shape = (1, x.shape[-1])
-            self.factor = self.rng.uniform(1.0, 1.0 + self.size / 2, shape).astype(x.dtype)
+            self.factor = self.rng.uniform(1.0 - self.size / 2, 1.0 + self.size / 2, shape).astype(x.dtype)
             x = x * self.factor + self.rng.uniform(-self.size, self.size, shape).astype(x.dtype)
         if self.watch:
             self.seen.append(np.quantile(x[..., CHANNEL], [0.15, 0.5, 0.85], axis=-1))

@@ -131,11 +131,11 @@ def flow(activation: str, depth: int, scale: float, seed: int) -> Any:
     return np.array(arriving), np.array(turning)
 
 
-def growth(width: int, depth: int, seed: int) -> float:
+def growth(width: int, depth: int, seed: int, batch_size: int = 256) -> float:
     """The factor by which the gradient grows from one ReLU layer with batch norm to the layer before it."""
     train, _ = dl.datasets.digits()
     net = build("batch", depth=depth, width=width, seed=seed)
-    found = dl.activation_statistics(net, train.x[:256], dl.SoftmaxCrossEntropy(), train.y[:256])
+    found = dl.activation_statistics(net, train.x[:batch_size], dl.SoftmaxCrossEntropy(), train.y[:batch_size])
     first, last = found[2 + 3].gradient_std, found[-2].gradient_std  # from the second layer on: pixels are special
     return float((first / last) ** (1 / (depth - 2)))
 
