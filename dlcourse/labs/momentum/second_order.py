@@ -69,13 +69,13 @@ def draw_leave(figure: Any, walks: Any) -> None:
         art.away[name].set_data(np.arange(len(side))[: end + 1], side[: end + 1])
     nameless(*art.paths.values())
     left = [(n if n is not None else math.inf, name) for name, n in ((k, left_at(p)) for k, p in walks.items())]
-    art.board.set_ranking([(name, str(n) if n < math.inf else "stays") for n, name in sorted(left)])
+    art.board.set_ranking([(name, str(n) if n < math.inf else f"> {STAY}") for n, name in sorted(left)])
 
 
 def describe_leave(walks: Any, settings: dict[str, Any]) -> str:
     left = {name: left_at(points) for name, points in walks.items()}
     words = [
-        f"{name} leaves at step {left[name]}" if left[name] is not None else f"{name} stays"
+        f"{name} leaves at step {left[name]}" if left[name] is not None else f"{name} not yet"
         for name in ("SGD", "Momentum", "Adam")
     ]
     gone = sum(n is not None for n in left.values())

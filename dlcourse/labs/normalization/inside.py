@@ -145,7 +145,7 @@ def draw_flow(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         left, right = panels(figure, 1, 2)
-        name_axes(left, "hidden layer", "deviation", "Gradient that arrives (last layer = 1)", log=True)
+        name_axes(left, "hidden layer", "deviation, within 1e±10", "Gradient that arrives (last layer = 1)", log=True)
         name_axes(right, "hidden layer", "‖dW‖ / ‖W‖", "Gradient over weight, lengths", log=True)
         for ax in (left, right):
             ax.set(
