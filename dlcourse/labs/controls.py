@@ -8,7 +8,7 @@ Seed()
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ipywidgets
@@ -166,7 +166,15 @@ def Seed(value: int = 0) -> Slider:
     return Slider(0, 20, value, label="seed")
 
 
-STYLE: Any = {"style": {"description_width": "8.5em"}, "layout": {"width": "29em"}}
+STYLE: Any = {"style": {"description_width": "8.5em"}, "layout": {"width": "29em", "max_width": "100%"}}
+
+
+def align(widgets: Iterable[ipywidgets.Widget]) -> None:
+    """Room for the longest name of a lab's controls in front of each of them, so that none is cut."""
+    named = [widget for widget in widgets if hasattr(widget.style, "description_width")]
+    room = max([8.5, *(0.6 * len(widget.description) + 0.5 for widget in named)])
+    for widget in named:
+        widget.style.description_width, widget.layout.width = f"{room:.1f}em", f"{room + 20.5:.1f}em"
 
 
 def control(name: str, given: Any) -> Control:

@@ -19,12 +19,13 @@ import ipywidgets
 import numpy as np
 
 from dlcourse.labs.code import reproduce
-from dlcourse.labs.controls import Control, control
+from dlcourse.labs.controls import Control, align, control
 from dlcourse.labs.frame import Frame, LabBox, Shot
 from dlcourse.labs.jobs import Jobs
 from dlcourse.labs.picture import Painter, encode
 from dlcourse.labs.screen import Screen
 from dlcourse.labs.sweep import Sweep
+from dlcourse.labs.words import typeset
 from dlcourse.plots.style import new_figure
 from dlcourse.settings import refuse, unknown_name
 
@@ -106,9 +107,13 @@ class Lab:
             pass
         return self.frame(state, settings)
 
+    def finding(self, state: Any, settings: dict[str, Any]) -> str:
+        """What `describe` says, with numbers as a book sets them."""
+        return typeset(str(self.describe(state, settings)))
+
     def frame(self, state: Any, settings: dict[str, Any]) -> Frame:
         with np.errstate(all="ignore"):
-            finding = str(self.describe(state, settings))
+            finding = self.finding(state, settings)
             png = encode(self.pixels(state))
         return Frame(png, f"{self.alt} {finding}".strip(), finding, settings)
 
@@ -134,6 +139,7 @@ class Lab:
         self.new_picture()
         self.screen, self.sweep = Screen(), Sweep(self)
         self.widgets = {name: c.widget(name) for name, c in self.controls.items()}
+        align(self.widgets.values())
         self.shown: Shot | None = None  # what is on the screen
         self.ghost: Shot | None = None
         self.touched: str | None = None  # the control that was moved last
