@@ -128,6 +128,15 @@ def test_a_turned_valley_has_the_curvatures_it_was_made_of(angle):
     assert np.allclose(valley.df(x, y), slope)
 
 
+@pytest.mark.parametrize("start", [0, 30, 90])
+@pytest.mark.parametrize("angle", [0, 45])
+def test_the_start_keeps_its_place_in_the_valley_however_it_is_turned(angle, start):
+    valley = adaptive.Turned(angle, 100.0, start)
+    along, across = np.cos(np.radians(start)), np.sin(np.radians(start))
+    assert np.hypot(*valley.start) == pytest.approx(1.5)
+    assert valley.f(*valley.start) == pytest.approx(1.5**2 / 2 * (along**2 + 100 * across**2))
+
+
 def test_adagrad_does_not_see_how_narrow_a_valley_along_the_axes_is():
     walks = [surfaces.descend(adaptive.Turned(0, kappa), dl.AdaGrad(0.5), steps=50) for kappa in (1.0, 1000.0)]
     assert np.allclose(*walks, atol=1e-6)
