@@ -246,9 +246,9 @@ def equal_fit_is_equal(rule, examples, share, seed):
 
     def read(name):
         best = 0.0
-        for rate in 0.001 * 10.0 ** np.arange(4):
-            w = adaptive.least_squares(race.RULES[name](rate), x, y, steps=500)
-            if (np.sign(x @ w) == y).all():
+        for rate in (0.003, 0.03, 0.3):
+            w = adaptive.least_squares(race.RULES[name](rate), x, y, steps=700)
+            if np.mean((x @ w - y) ** 2) < 1e-3:
                 best = max(best, 100 * np.mean(np.sign(new @ w) == y))
         return best
 
@@ -267,7 +267,7 @@ def equal_fit_is_equal(rule, examples, share, seed):
     },
     sides="Newton's rule, 60 steps, on surfaces that have a minimum",
     measure="1 if it ends at a minimum, −1 if elsewhere",
-    unit="",
+    unit="(1: at a minimum)",
     designs=200,
 )
 def newton_finds_minima(surface, x, y):
