@@ -46,7 +46,7 @@ def split(name: str, size: int, seed: int, noise: float = 0.2) -> Data:
 
 
 class Runs(NamedTuple):
-    """What was measured after each epoch, each (epochs, rates, seeds); accuracies in %, losses in nats."""
+    """What was measured at each look, each (looks, rates, seeds); accuracies in %, losses in nats."""
 
     train_loss: np.ndarray
     validation_loss: np.ndarray
@@ -64,25 +64,26 @@ def train(
     seeds: int = 4,
     epochs: int = 20,
     batch_size: int = 32,
+    every: int = 1,
     seed: int = 0,
     **settings: Any,
 ) -> Runs:
     """All rates × seeds as lanes of one network. layers() makes new layers; rule(rate column) the optimizer.
 
-    Starts differ from seed to seed and are the same for every rate, so that sides are paired; further settings go to
-    training_steps (regularizers, augment, …). Losses are plain cross-entropy, whatever is trained on.
+    Starts differ from seed to seed and are the same for every rate, so that sides are paired. Every so many epochs,
+    and after the last, all is measured. Further settings go to training_steps (regularizers, augment, …). Losses are
+    plain cross-entropy, whatever is trained on.
     """
     rates = np.asarray(rates, dtype=float)
     starts = np.tile(np.random.default_rng(seed).integers(2**31, size=seeds), len(rates))
     column = np.repeat(rates, seeds)[:, None]
     network = dl.Network(layers(), input_shape=data.train.x.shape[1:], lanes=len(column), seed=starts.tolist())
     loss = settings.pop("loss", dl.SoftmaxCrossEntropy())
-    steps_per_epoch = -(-len(data.train.x) // batch_size)
     found: list[list[np.ndarray]] = []
     with np.errstate(all="ignore"):
         options = {"epochs": epochs, "batch_size": batch_size, "seed": seed} | settings
         for step in dl.training_steps(network, loss, rule(column), data.train, **options):
-            if step.number % steps_per_epoch == steps_per_epoch - 1:
+            if step.ends_epoch and (epochs - 1 - step.epoch) % every == 0:
                 found.append(measured(network, data))
     return Runs(*(np.array(part).reshape(len(found), len(rates), seeds) for part in zip(*found, strict=True)))
 
