@@ -12,7 +12,7 @@ from dlcourse.trials.space import Log, OneOf, Uniform, Whole
 from dlcourse.trials.tuning import reached_and_kept, tuned
 
 RATES = 0.01 * 3.0 ** np.arange(4)  # for momentum 0.9
-SEEDS = 3
+SEEDS = 2
 
 
 def momentum(rate):
@@ -24,7 +24,7 @@ def one_hidden(units, *extra):
     return [dl.Dense(units), dl.ReLU(), *extra, dl.Dense(10)]
 
 
-def trained(data, units, seed, rates=RATES, *extra, steps=500, **settings):
+def trained(data, units, seed, rates=RATES, *extra, steps=400, **settings):
     """Plain training by momentum, about `steps` batches of 50, looked at ten times."""
     epochs = max(10, steps * 50 // len(data.train.x))
     return nets.train(
@@ -128,7 +128,7 @@ NETWORK = {
     "data": OneOf(("digits", "mnist1d"), "data"),
     "size": OneOf((100, 200, 400), "examples"),
     "wrong": Uniform(0, 0.5, "share of labels drawn by lot"),
-    "units": Whole(16, 96, "hidden units", log=True),
+    "units": Whole(16, 64, "hidden units", log=True),
 }
 
 
@@ -136,7 +136,7 @@ NETWORK = {
     claim="Dropout buys a point or more of test accuracy.",
     space=NETWORK | {"p": Uniform(0.1, 0.8, "p")},
     sides="with dropout and without, each at the best of four rates and its best epoch",
-    measure="test accuracy, mean of three starts; rate and epoch chosen on 500 others",
+    measure="test accuracy, mean of two starts; rate and epoch chosen on 500 others",
     unit="points",
     tolerance=1,
     designs=40,
@@ -163,7 +163,7 @@ BRAKES = {
         "units": Whole(24, 96, "hidden units", log=True),
     },
     sides="with a brake, at a rate of 0.1 to the end; without it, the same, or at its best rate and epoch",
-    measure="test accuracy on digits, mean of three starts; rate and epoch chosen on 500 others",
+    measure="test accuracy on digits, mean of two starts; rate and epoch chosen on 500 others",
     unit="points",
     tolerance=4,
     designs=60,
@@ -196,7 +196,7 @@ def dropout_lowers_cost(size, p, units, goal, seed):
     def epochs(*extra):
         def needed(rates):
             runs = nets.train(
-                lambda: one_hidden(units, *extra), data, momentum, rates, seeds=2, epochs=60, batch_size=25, seed=seed
+                lambda: one_hidden(units, *extra), data, momentum, rates, seeds=2, epochs=40, batch_size=50, seed=seed
             )
             return reached_and_kept(runs.train_loss, goal)
 
@@ -208,16 +208,17 @@ def dropout_lowers_cost(size, p, units, goal, seed):
 @trial(
     claim="On a linear model dropout is a ridge penalty.",
     space={
-        "p": Uniform(0.05, 0.9, "p"),
+        "p": Uniform(0.05, 0.8, "p"),
         "inputs": Whole(2, 50, "inputs"),
-        "examples": Whole(5, 200, "examples"),
+        "examples": Whole(10, 100, "examples"),
         "together": Uniform(0, 0.99, "correlation of the inputs"),
         "scale": Log(0.1, 10, "size of the weights"),
     },
-    sides="what 4000 masks of dropout add to the squared error, and the exact penalty p/(1 − p) Σ w² mean(x²)",
+    sides="what 1500 masks of dropout add to the squared error, and the exact penalty p/(1 − p) Σ w² mean(x²)",
     measure="share by which they differ, ten per cent at most",
     unit="%",
     margin=10,
+    designs=60,
 )
 def dropout_is_ridge(p, inputs, examples, together, scale, seed):
     rng = np.random.default_rng(seed)
@@ -230,7 +231,7 @@ def dropout_is_ridge(p, inputs, examples, together, scale, seed):
     w, layer = scale * rng.normal(size=inputs), dl.Dropout(p)
     y = x @ w
     network = dl.Network([layer], (inputs,), seed=seed, dtype="float64")
-    added = np.mean([np.mean((network.forward(x, training=True) @ w - y) ** 2) for _ in range(4000)])
+    added = np.mean([np.mean((network.forward(x, training=True) @ w - y) ** 2) for _ in range(1500)])
     return 100 * (added / shrinkage.dropout_penalty(x, w, p) - 1)
 
 
@@ -254,7 +255,7 @@ AUGMENTATIONS = {  # of strength 0, nothing, to 1
         "units": Whole(16, 96, "hidden units", log=True),
     },
     sides="digits changed anew in every batch, and as they are, each at the best of four rates and its best epoch",
-    measure="test accuracy, mean of three starts; rate and epoch chosen on 300 others, which are like the test's",
+    measure="test accuracy, mean of two starts; rate and epoch chosen on 300 others, which are like the test's",
     unit="points",
     tolerance=2,
     designs=40,
@@ -269,18 +270,16 @@ def augmentation_buys_accuracy(kind, world, strength, size, units, seed):
     def reads(augment):
         return best(nets.train(
             lambda: [dl.Flatten(), *one_hidden(units)], nets.Data(*parts), momentum, RATES,
-            seeds=SEEDS, epochs=20_000 // size, batch_size=50, looks=10, seed=seed, augment=augment,
+            seeds=SEEDS, epochs=15_000 // size, batch_size=50, looks=10, seed=seed, augment=augment,
         ))  # fmt: skip
 
     return reads(change) - reads(None)
 
 
-def answers(data, units, seed, members, steps=400):
+def answers(data, units, seed, members, steps=300):
     """Probabilities by look, rate and member, of the validation and the test data: (looks, rates, members, n, 10)."""
-    lanes = len(RATES) * members
-    network = dl.Network(
-        one_hidden(units), data.train.x.shape[1:], lanes=lanes, seed=[*range(seed, seed + members)] * 4
-    )
+    starts = [*range(seed, seed + members)] * len(RATES)
+    network = dl.Network(one_hidden(units), data.train.x.shape[1:], lanes=len(starts), seed=starts)
     seen, more = [], {"epochs": max(10, steps * 50 // len(data.train.x)), "batch_size": 50, "seed": seed}
     for step in dl.training_steps(
         network, dl.SoftmaxCrossEntropy(), momentum(np.repeat(RATES, members)[:, None]), data.train, **more
@@ -317,13 +316,13 @@ ENSEMBLE = NETWORK | {"members": Whole(3, 8, "members")}
     claim="Ensembles buy a point or more of test accuracy.",
     space=ENSEMBLE | {"source": OneOf(("different starts", "moments of one run"), "members are")},
     sides="a vote of probabilities, and one network on average, each at the best of four rates and its best epoch",
-    measure="test accuracy; rate and epoch chosen on 400 others",
+    measure="test accuracy; rate and epoch chosen on 300 others",
     unit="points",
     tolerance=1,
-    designs=60,
+    designs=50,
 )
 def ensembles_buy_accuracy(data, size, wrong, units, members, source, seed):
-    parts = nets.split(data, size, seed, wrong=wrong, validation=400, test=400)
+    parts = nets.split(data, size, seed, wrong=wrong, validation=300, test=400)
     found = answers(parts, units, seed, members)
     vote = all_members if source == "different starts" else last_looks
     return voted(found, parts, vote) - voted(found, parts, lambda probability: probability)
@@ -333,13 +332,13 @@ def ensembles_buy_accuracy(data, size, wrong, units, members, source, seed):
     claim="One network as wide as all members together reads as much as their vote.",
     space=ENSEMBLE,
     sides="one network with as many hidden units as all together, and a vote of different starts",
-    measure="test accuracy; rate and epoch chosen on 400 others; at most a point less",
+    measure="test accuracy; rate and epoch chosen on 300 others; at most a point less",
     unit="points",
     tolerance=-1,
-    designs=50,
+    designs=40,
 )
 def one_wide_network_reads_as_much(data, size, wrong, units, members, seed):
-    parts = nets.split(data, size, seed, wrong=wrong, validation=400, test=400)
+    parts = nets.split(data, size, seed, wrong=wrong, validation=300, test=400)
     wide = voted(answers(parts, units * members, seed, 1), parts, all_members)
     return wide - voted(answers(parts, units, seed, members), parts, all_members)
 
@@ -364,7 +363,7 @@ def momentum_and_decay_together(data, size, wrong, units, seed):
         decay = np.repeat(np.tile(decays, len(rates)), 2)[:, None]
         runs = nets.train(
             lambda: one_hidden(units), parts, lambda rate: dl.SGDW(rate, mu, decay), np.repeat(rates, len(decays)),
-            seeds=2, epochs=max(8, 15_000 // size), batch_size=50, looks=8, seed=seed,
+            seeds=2, epochs=max(8, 10_000 // size), batch_size=50, looks=8, seed=seed,
         )  # fmt: skip
         rate, epoch = nets.chosen(runs, by="accuracy")
         starts = np.arange(2)
@@ -380,8 +379,8 @@ def momentum_and_decay_together(data, size, wrong, units, seed):
         "rule": OneOf(("SGD", "momentum", "Adam"), "the rule"),
         "strength": Log(0.003, 0.1, "λ of L2"),
         "size": OneOf((100, 200), "examples"),
-        "units": Whole(8, 64, "hidden units", log=True),
-        "steps": Whole(50, 400, "steps", log=True),
+        "units": Whole(8, 32, "hidden units", log=True),
+        "steps": Whole(50, 200, "steps", log=True),
         "share": Log(0.1, 1, "rate, in shares of a usual one"),
     },
     sides="L2, and decoupled decay of the λ, of 26, that comes nearest to it",
@@ -444,13 +443,13 @@ def stopping_is_ridge(steps, share, inputs, examples, fall, noise, seed):
     claim="Stopping at the lowest validation loss reads two points more than training on.",
     space=NETWORK,
     sides="the best of four rates, stopped at the lowest validation loss; the best of four rates at the end",
-    measure="test accuracy, mean of three starts; all chosen on 500 others",
+    measure="test accuracy, mean of two starts; all chosen on 500 others",
     unit="points",
     tolerance=2,
     designs=40,
 )
 def stopping_buys_accuracy(data, size, wrong, units, seed):
-    runs = trained(nets.split(data, size, seed, wrong=wrong, validation=500, test=500), units, seed, steps=1000)
+    runs = trained(nets.split(data, size, seed, wrong=wrong, validation=500, test=500), units, seed, steps=800)
     at_end = runs.validation_accuracy[-1].mean(axis=-1).argmax()
     return nets.best_test_accuracy(runs).mean() - runs.test_accuracy[-1, at_end].mean()
 
@@ -492,7 +491,7 @@ def memory_forbids_generalizing(data, size, units, depth, rate, seed):
 @trial(
     claim="A small network cannot learn a hundred random labels by heart.",
     space={
-        "steps": OneOf((100, 5000), "steps"),
+        "steps": OneOf((100, 3000), "steps"),
         "units": Whole(12, 24, "hidden units"),
         "rate": Log(0.005, 0.02, "η of Adam"),
     },

@@ -124,7 +124,11 @@ SIGNS = ["numbers", "it learns", "units speak", "reads new digits", "is calm"]
 def treat(patient: str, treatment: str, seed: int) -> Iterator[Any]:
     """Train the patient as prescribed, 400 steps, with forty looks at 300 of its digits and at 390 new ones."""
     sick = PATIENTS[patient]
-    recipe = replace(sick, **TREATMENTS[treatment](sick))
+    yield from follow(replace(sick, **TREATMENTS[treatment](sick)), seed)
+
+
+def follow(recipe: Recipe, seed: int) -> Iterator[Chart]:
+    """The chart of a training after each look, and once more at the end, with the zeros."""
     train, new = recipe.data(seed)
     network = recipe.network(seed)
     chart = Chart(Curves(network, train=train[:300], test=new))
@@ -144,8 +148,14 @@ def treat(patient: str, treatment: str, seed: int) -> Iterator[Any]:
 
 def last(patient: str, treatment: str = NOTHING, seed: int = 0) -> Chart:
     """The chart at the end."""
+    sick = PATIENTS[patient]
+    return chart_of(replace(sick, **TREATMENTS[treatment](sick)), seed)
+
+
+def chart_of(recipe: Recipe, seed: int) -> Chart:
+    """The same, of any recipe."""
     with np.errstate(all="ignore"):
-        (*_, chart) = treat(patient, treatment, seed)
+        (*_, chart) = follow(recipe, seed)
     return chart
 
 
