@@ -13,6 +13,7 @@ from dlcourse.backend import why_no_gpu
 
 def pytest_addoption(parser):
     parser.addoption("--every-control", action="store_true", help="browser: move every control of every lab, not one")
+    parser.addoption("--walk", type=float, metavar="SECONDS", help="findings: for each lab, at other corners every day")
 
 
 @pytest.fixture(autouse=True)

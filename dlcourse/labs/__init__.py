@@ -6,7 +6,7 @@ jobs       when what is run: the newest request first, then (ahead) what may be 
 sweep      the curves of all positions of one control, behind the present one
 picture    from a matplotlib figure to bytes, in milliseconds; screen: from bytes to the page
 code       the lines behind a picture
-measure    what many labs measure
+measure    what many labs measure; words: numbers as a book sets them
 
 start and the folders hold the labs of the chapters, one folder each.
 """

@@ -25,6 +25,7 @@ from dlcourse.labs.jobs import Jobs
 from dlcourse.labs.picture import Painter, encode
 from dlcourse.labs.screen import Screen
 from dlcourse.labs.sweep import Sweep
+from dlcourse.labs.words import typeset
 from dlcourse.plots.style import new_figure
 from dlcourse.settings import refuse, unknown_name
 
@@ -106,9 +107,13 @@ class Lab:
             pass
         return self.frame(state, settings)
 
+    def finding(self, state: Any, settings: dict[str, Any]) -> str:
+        """What `describe` says, with numbers as a book sets them."""
+        return typeset(str(self.describe(state, settings)))
+
     def frame(self, state: Any, settings: dict[str, Any]) -> Frame:
         with np.errstate(all="ignore"):
-            finding = str(self.describe(state, settings))
+            finding = self.finding(state, settings)
             png = encode(self.pixels(state))
         return Frame(png, f"{self.alt} {finding}".strip(), finding, settings)
 

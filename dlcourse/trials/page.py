@@ -37,6 +37,7 @@ class TrialPage:
         self.question = row([ipywidgets.HTML("<b>What do you expect?</b>"), *self.choices()])
         self.luck = button("New luck", "random", "Try a few designs that nobody has tried", self.on_luck)
         self.code = ipywidgets.ToggleButton(description="Code", icon="code", tooltip="The experiment")
+        self.code.layout.width = "auto"
         self.code.observe(self.on_code, "value")
         self.found = ipywidgets.VBox([self.answer, self.screen, row([self.luck, self.code]), self.code_area])
         self.found.layout.display = "none"

@@ -22,7 +22,7 @@ def draw(figure: Any, trial: Any, outcome: Outcome, fresh: Sequence[tuple[dict[s
     stored = list(zip(trial.stored.designs, trial.stored.effects, strict=True))
     factor = outcome.split.factor if outcome.split else first_of_numbers(trial.space, stored)
     place = places(ax, trial.space, factor, [design[factor] for design, _ in [*stored, *fresh]])
-    name_axes(ax, ax.get_xlabel(), f"effect ({trial.unit})", trial.measure)
+    name_axes(ax, ax.get_xlabel(), f"effect ({trial.unit})", trial.measure[0].upper() + trial.measure[1:])
     scale_effects(ax, [effect for _, effect in [*stored, *fresh]], trial)
     ax.axhline(trial.tolerance if trial.margin is None else trial.margin, color="#333333", linewidth=1.2)
     if trial.margin is not None:
