@@ -156,7 +156,7 @@ def describe_stumble(state: Any, settings: dict[str, Any]) -> str:
     size = f"{float(f'{longest:.2g}'):,.0f}" if longest > 10 else f"{longest:.1f}"
     cut = np.mean(lengths[:, 1] > limit)
     lost = [f"{low:g}" for low, each in ((LOSSES[0], losses), (LENGTHS[0], lengths)) if np.nanmin(each) < low]
-    below = f" (What is below {lost[0]} is drawn there.)" if lost else ""
+    below = f" What is below {lost[0]} is drawn there." if lost else ""
     return (
         f"{words[0]} of the new digits; {words[1]}. The longest gradient, as it is, has length {size}. "
         f"Clipping shortens {cut:.0%} of the gradients.{below}"

@@ -97,7 +97,7 @@ def beyond(curves: Curves) -> str:
     """What the picture cannot show of the losses, in words."""
     losses = np.nan_to_num(np.concatenate([np.ravel(each) for each in curves.loss.values()]), nan=np.inf)
     ends = [f"{end:g}" for end, passed in ((LEAST, losses.min() < LEAST), (MOST, losses.max() > MOST)) if passed]
-    return f" (A loss beyond {' or '.join(ends)} is drawn there.)" if ends else ""
+    return f" A loss beyond {' or '.join(ends)} is drawn there." if ends else ""
 
 
 # Noisy moons: the border itself

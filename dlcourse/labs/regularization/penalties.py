@@ -91,7 +91,7 @@ def describe_weights(state: Any, settings: dict[str, Any]) -> str:
 def beyond(w: np.ndarray) -> str:
     """How many weights the histogram cannot show, in words."""
     out = int((np.abs(w) > EDGES[-1]).sum())
-    return f" ({out} beyond ±{EDGES[-1]:g} {'is' if out == 1 else 'are'} outside the picture.)" if out else ""
+    return f" {out} beyond ±{EDGES[-1]:g} {'is' if out == 1 else 'are'} outside the picture." if out else ""
 
 
 def weights() -> Lab:
@@ -169,7 +169,7 @@ def describe_lengths(state: Any, settings: dict[str, Any]) -> str:
         return f"Diverged at step {bad[0]}: the weights are no numbers any more. Lower η, or set a limit."
     allowed = {"max-norm": f"Max-norm {limit:g}", "unit-norm": "Unit-norm"}.get(rule, "No limit")
     out = int((end > HIGHEST).sum())
-    beyond = f" ({out} lengths above {HIGHEST} are drawn there.)" if out else ""
+    beyond = f" {out} lengths above {HIGHEST} are drawn there." if out else ""
     return (
         f"{allowed}: after {len(new)} epochs the longest weights have length {end[0]:.2f}, the shortest {end[-1]:.2f}. "
         f"It knows {scarce.percent(learned[-1])} of the given labels and reads {scarce.percent(new[-1])} of the new "
@@ -239,7 +239,7 @@ def describe_sharpen(state: Any, settings: dict[str, Any]) -> str:
     off, before = (np.linalg.norm(each - true) / np.linalg.norm(true) for each in (answer, seen))
     used = shrinkage.ridge_factors(singular, strength).sum()
     outside = int(((answer < -0.05) | (answer > 1.05)).sum())
-    cut = f" ({outside} of its pixels are beyond white or black, and cut off.)" if outside else ""
+    cut = f" {outside} of its pixels are beyond white or black, and cut off." if outside else ""
     size = f"{off:.0%} of its size" if off < 2 else f"{float(f'{off:.2g}'):,.0f} times its size"
     return (
         f"With λ = {strength:g}, about {used:.0f} of 64 directions are used. The answer misses the digit by {size}; "
