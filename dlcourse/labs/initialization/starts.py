@@ -29,6 +29,14 @@ ACTIVATIONS: dict[str, Any] = {"tanh": dl.Tanh, "sigmoid": dl.Sigmoid, "ReLU": d
 RATE = "learning rate η"
 
 
+class Centred(dl.Dense):
+    """A layer behind sigmoids that takes off their mean: b = −½ ΣW, so that ½ + ½ tanh(z/2) comes in as ½ tanh(z/2)."""
+
+    def reset(self) -> None:
+        super().reset()
+        self.b[...] = -self.W.sum(axis=-2, keepdims=True) / 2
+
+
 def network(start: Any, activation: str, widths: Any, *, seed: int = 0, dtype: str = "float32") -> Any:
     """A network for the digits with hidden layers of these widths, all of it begun with this start."""
     init, layers = STARTS.get(start, start), []
