@@ -78,7 +78,7 @@ __all__ = [
     "training_steps", "trial", "trials", "use", "using",
 ]  # fmt: skip
 
-# Names that bring matplotlib, scikit-learn or ipywidgets along are fetched when first asked for.
+# Names that bring matplotlib or ipywidgets along are fetched when first asked for.
 _LAZY = {
     "Lab": "dlcourse.labs", "Report": "dlcourse.checks", "check": "dlcourse.checks",
     "checks": "", "datasets": "", "labs": "", "plots": "", "surfaces": "", "theory": "", "trial": "dlcourse.trials",

@@ -1,5 +1,5 @@
-"""The command line: `dlcourse lab` opens the course, `check` and `progress` are for its exercises, `grade` is
-for instructors, `doctor` helps.
+"""The command line: `dlcourse lab` opens the course, `copy` only copies it, `check` and `progress` are for its
+exercises, `grade` is for instructors, `doctor` helps.
 
 A subcommand imports what it needs when it runs, so that `dlcourse --help` answers at once.
 """
@@ -37,6 +37,13 @@ def lab(args: argparse.Namespace) -> int:
     done = workspace.update(args.folder)
     print(done)
     server.run(done.folder, browser=args.browser, port=args.port)
+
+
+def copy(args: argparse.Namespace) -> int:
+    from dlcourse import workspace
+
+    print(workspace.update(args.folder))
+    return 0
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -90,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--no-browser", dest="browser", action="store_false", help="print the address instead")
     command.add_argument("--port", type=int, help="default: the next free one")
     command.set_defaults(run=lab)
+
+    command = commands.add_parser("copy", help="put the notebooks into a folder of your own, and open nothing")
+    _add_folder(command)
+    command.set_defaults(run=copy)
 
     command = commands.add_parser("check", help="run a notebook and check its exercises, as its own cells do")
     command.add_argument("notebook", metavar="NOTEBOOK", type=Path)

@@ -3,27 +3,18 @@
     train, test = digits()
     x, y = train                # float32 (examples, ...), int64 (examples,)
 
-`moons` and `spirals` are a few lines of NumPy. `digits` comes with scikit-learn and `mnist1d` is made by its
-authors' generator; both are then kept in a cache folder (or the one DLCOURSE_CACHE names) and made again
-whenever the cache is missing, damaged or cannot be written.
+`moons` and `spirals` are a few lines of NumPy. `digits` and `mnist1d` are small files in data/, made by tools/data.py.
 """
 
-import contextlib
-import os
-import random
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlcourse.settings import Rule, check, is_number, is_whole, refuse
-
-Arrays = tuple[np.ndarray, np.ndarray]
-CACHE_VERSION = 1  # to be raised when the arrays behind a name change
 
 seed_rule = Rule("be a whole number from 0 to 2**32 - 1", lambda v: is_whole(v) and 0 <= v < 2**32)
 size_rule = Rule("be a whole number, 2 or more", lambda v: is_whole(v) and v >= 2)
@@ -156,11 +147,12 @@ def digits(seed: int = 0, *, images: bool = False) -> tuple[Dataset, Dataset]:
 
     (train, test) of 1437 and 360 examples: x (n, 64), or (n, 8, 8, 1) with images=True; y (n,) in {0 .. 9}.
     The seed shuffles and splits; every class gives a fifth of its examples, to within one, to the test set.
-    Source: the UCI test set of 1797 as scikit-learn ships it (BSD-3; data CC BY 4.0). Nothing is downloaded.
+    Source: the UCI test set of 1797 as scikit-learn has it (data CC BY 4.0).
     """
     seed = check("digits.seed", seed_rule, seed, "Any small whole number will do.")
     check("digits.images", switch_rule, images, "True gives (n, 8, 8, 1) for convolutions.")
-    x, y = cached("digits", (1797, 64), make_digits)
+    stored = shipped("digits")
+    x, y = (stored["x"] / 16).astype(np.float32), stored["y"].astype(np.int64)
     return split(x.reshape(-1, 8, 8, 1) if images else x, y, seed)
 
 
@@ -173,81 +165,22 @@ def split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[Dataset, Dataset]:
     return Dataset(x[train_rows], y[train_rows]), Dataset(x[test_rows], y[test_rows])
 
 
-def make_digits() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits
-
-    x, y = load_digits(return_X_y=True)
-    return (x / 16.0).astype(np.float32), y.astype(np.int64)
-
-
-def mnist1d(seed: int = 42, *, shuffled: bool = False) -> tuple[Dataset, Dataset]:
+def mnist1d(*, shuffled: bool = False) -> tuple[Dataset, Dataset]:
     """MNIST-1D: ten wavy lines, shifted, scaled and noisy (Greydanus & Kobak 2024, arXiv 2011.14439).
 
     (train, test) of 4000 and 1000 examples: x (n, 40), mean 0 and deviation 1 over all; y (n,) in {0 .. 9}.
-    Seed 42 is the authors' frozen dataset, another seed a new one. shuffled=True permutes the 40 positions,
-    alike in every example: what a network then loses it owed to neighbours. For Conv1D use x[..., None].
-    Source: the generator in the `mnist1d` package (Apache-2.0), about a second's work; no download.
+    It is the authors' frozen dataset, their generator's seed 42. shuffled=True permutes the 40 positions, alike in
+    every example: what a network then loses it owed to neighbours. For Conv1D use x[..., None].
+    Source: the `mnist1d` package (Apache-2.0).
     """
-    seed = check("mnist1d.seed", seed_rule, seed, "42 is the published dataset.")
     check("mnist1d.shuffled", switch_rule, shuffled, "True permutes the positions.")
-    name = f"mnist1d-seed{seed}" + ("-shuffled" if shuffled else "")
-    x, y = cached(name, (5000, 40), lambda: make_mnist1d(seed, bool(shuffled)))
-    return Dataset(x[:4000], y[:4000]), Dataset(x[4000:], y[4000:])
+    stored = shipped("mnist1d")
+    x, y = stored["x"][:, stored["positions"]] if shuffled else stored["x"], stored["y"]
+    return Dataset(x[:4000].copy(), y[:4000]), Dataset(x[4000:].copy(), y[4000:])
 
 
-def make_mnist1d(seed: int, shuffled: bool) -> tuple[np.ndarray, np.ndarray]:
-    from mnist1d.data import get_dataset_args, make_dataset
-
-    settings = get_dataset_args()
-    settings.seed, settings.shuffle_seq = seed, shuffled
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        made = make_dataset(settings)
-    finally:  # it seeds the global generators of Python and NumPy: leave them as they were
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-    x = np.concatenate([made["x"], made["x_test"]]).astype(np.float32)
-    return x, np.concatenate([made["y"], made["y_test"]]).astype(np.int64)
-
-
-def cached(name: str, shape: tuple[int, int], make: Callable[[], Arrays]) -> Arrays:
-    """make(), or what it gave last time. The cache saves time and never stands in the way."""
-    path = cache_folder() / f"{name}-v{CACHE_VERSION}.npz"
-    with contextlib.suppress(Exception):  # a damaged archive raises nearly anything
-        about = path.stat()
-        x, y = recalled(path, shape, (about.st_ino, about.st_size, about.st_mtime_ns))
-        return x.copy(), y.copy()  # the caller's to change
-    x, y = make()
-    with contextlib.suppress(OSError):
-        store(path, x, y)
-    return x, y
-
-
-@lru_cache(maxsize=4)
-def recalled(path: Path, shape: tuple[int, int], _version: tuple[int, ...]) -> Arrays:
-    """What is in this file, read once in each version: a lab asks for its data in every frame."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        x, y = Dataset(stored["x"], stored["y"])
-    if x.shape != shape or x.dtype != np.float32 or y.dtype != np.int64:
-        raise ValueError(f"{path} holds something else")
-    return x, y
-
-
-def store(path: Path, x: np.ndarray, y: np.ndarray) -> None:
-    """Write under another name first, so that nobody ever reads half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{uuid.uuid4().hex}.part")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez_compressed(file, x=x, y=y)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def cache_folder() -> Path:
-    if folder := os.environ.get("DLCOURSE_CACHE"):
-        return Path(folder)
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("dlcourse"))
+@cache
+def shipped(name: str) -> dict[str, np.ndarray]:
+    """The arrays that come with the course, read once: a lab asks for its data in every frame."""
+    with np.load(Path(__file__).parent / "data" / f"{name}.npz", allow_pickle=False) as stored:
+        return dict(stored)

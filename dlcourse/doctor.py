@@ -15,7 +15,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "matplotlib", "scikit-learn", "mnist1d", "jupyterlab", "ipywidgets", "anywidget")
+PACKAGES = ("numpy", "scipy", "matplotlib", "jupyterlab", "ipywidgets", "anywidget")
 WIDGETS = {"ipywidgets": "@jupyter-widgets/jupyterlab-manager", "anywidget": "anywidget"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 PATIENCE = 10  # seconds for another program to answer

@@ -93,10 +93,24 @@ def _deliver(folder: Path, files: dict[str, Path], version: str) -> Update:
     done = Update(folder, lost_record=manifest.damaged)
     try:
         for name, source in files.items():
-            _deliver_file(folder, name, source.read_bytes(), version, manifest, done)
+            _deliver_file(folder, name, learners_copy(source), version, manifest, done)
     finally:
         manifest.save()  # also when the disk is full half-way: the next run goes on from here
     return done
+
+
+def learners_copy(path: Path) -> bytes:
+    """What a learner gets of a shipped file: of a notebook, no outputs. They would answer its guesses beforehand."""
+    content = path.read_bytes()
+    try:
+        notebook = json.loads(content) if path.suffix == ".ipynb" else {}
+        cells = notebook["cells"]
+    except (ValueError, KeyError, TypeError):  # no notebook: as it is
+        return content
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _deliver_file(folder: Path, name: str, content: bytes, version: str, manifest: Manifest, done: Update) -> None:

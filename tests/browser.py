@@ -152,10 +152,11 @@ class Reader:
                 return False
 
         wait_for("the cells to run", started)
+        pictures = self.page.locator(".dlcourse-lab img.dlcourse-picture")
         try:
-            wait_for(f"{labs} labs", lambda: self.page.locator("img.dlcourse-picture").count() == labs, 120)
+            wait_for(f"{labs} labs", lambda: pictures.count() == labs, 120)
         except AssertionError as late:
-            alive = self.page.locator("img.dlcourse-picture").count(), self.page.locator(".dlcourse-lab").count()
+            alive = pictures.count(), self.page.locator(".dlcourse-lab").count()
             prompts = self.page.locator(".jp-InputPrompt").all_text_contents()
             self.page.screenshot(path="late.png", timeout=5000)
             raise AssertionError(f"{late}: pictures and labs {alive}, cells {prompts}, {self.problems}") from None

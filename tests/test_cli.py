@@ -12,6 +12,7 @@ import pytest
 
 from dlcourse import __version__, doctor, server
 from dlcourse.cli import main
+from dlcourse.workspace import START_PAGE
 
 ROOT = Path(__file__).parent.parent
 
@@ -107,6 +108,15 @@ def test_server_environment_gives_kernels_one_thread_unless_told_otherwise(monke
     environment = server.environment()
     assert (environment["OMP_NUM_THREADS"], environment["OPENBLAS_NUM_THREADS"]) == ("7", "1")
     assert environment["JUPYTER_CONFIG_PATH"] == f"{server.OFFLINE}{os.pathsep}elsewhere"
+
+
+def test_copy_is_lab_without_a_server(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(server, "run", None)
+    assert main(["copy", str(tmp_path / "mine")]) == 0
+    assert "files copied" in capsys.readouterr().out
+    assert (tmp_path / "mine" / START_PAGE).exists()
+    assert main(["copy", str(server.OFFLINE)]) == 1
+    assert "outside the course's own files" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_the_shells_code(monkeypatch, capsys):

@@ -1,3 +1,4 @@
+import importlib
 import itertools
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 
 from dlcourse import plots, surfaces  # noqa: E402
+from dlcourse.labs.momentum import balls  # noqa: E402
 from dlcourse.plots.curves import apart  # noqa: E402
-from dlcourse.plots.style import contrast  # noqa: E402
+from dlcourse.plots.style import Still, contrast  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -327,3 +329,29 @@ def test_pixels_follow_new_numbers(ax):
     ax.figure.canvas.draw()
     dots, *_ = image.make_image(ax.figure.canvas.get_renderer())
     assert (dots == 255).all()
+
+
+READERS = {
+    "dark_background": lambda: importlib.import_module("matplotlib.style").use("dark_background"),
+    "usetex": lambda: matplotlib.rcParams.update({"text.usetex": True, "font.size": 30}),
+    "ggplot": lambda: importlib.import_module("matplotlib.style").use("ggplot"),
+    "no ticks": lambda: matplotlib.rcParams.update({"xtick.labelbottom": False, "figure.dpi": 40, "savefig.dpi": 300}),
+    "xkcd": lambda: matplotlib.rcParams.update({"path.sketch": (1, 100, 2), "axes.unicode_minus": False}),
+}
+
+
+@pytest.mark.parametrize("style", READERS.values(), ids=READERS)
+def test_the_readers_style_stays_out_of_labs_and_stays_as_it_is(style):
+    plain = balls.valley().last_frame(momentum=0.5)
+    made_before = balls.valley()
+    made_before.last_frame()
+    still = Still(balls.valley().painter.figure, "An empty figure, with no axes.")._repr_mimebundle_()
+    with matplotlib.rc_context():
+        style()
+        theirs = dict(matplotlib.rcParams.copy())
+        for lab in (balls.valley(), made_before):
+            frame = lab.last_frame(momentum=0.5)
+            assert frame.png == plain.png
+            assert frame._repr_mimebundle_() == plain._repr_mimebundle_()
+        assert Still(balls.valley().painter.figure, "An empty figure, with no axes.")._repr_mimebundle_() == still
+        assert dict(matplotlib.rcParams.copy()) == theirs

@@ -56,6 +56,32 @@ def test_update_keeps_the_exercises_beside_the_notebooks(course, folder):
     assert contents(folder)[exercise] == "stub"
 
 
+def test_learners_get_notebooks_without_outputs(folder):
+    """They would answer the guesses; the course's own files keep them, for pages without a kernel."""
+    update(folder)
+    for name, source in shipped_files().items():
+        shipped, copy = (json.loads(path.read_text()) for path in (source, folder / name))
+        for ours, theirs in zip(shipped["cells"], copy["cells"], strict=True):
+            assert theirs.get("outputs", []) == [] and theirs.get("execution_count") is None
+            assert {k: v for k, v in ours.items() if k not in ("outputs", "execution_count")} == {
+                k: v for k, v in theirs.items() if k not in ("outputs", "execution_count")
+            }
+    assert update(folder).kept == []
+
+
+def test_copies_with_outputs_of_an_earlier_version_are_replaced_if_untouched(course, folder):
+    cell = {"cell_type": "code", "source": "1 + 1", "metadata": {}, "outputs": ["2"], "execution_count": 1}
+    ship(course, **{"01_chapter": json.dumps({"cells": [cell]})})
+    old = (course / CHAPTER).read_bytes()
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / CHAPTER).write_bytes(old)
+    record = workspace.Manifest(folder / MANIFEST)
+    record.record(CHAPTER, workspace._digest(old))
+    record.save()
+    assert update(folder, course).replaced == [CHAPTER]
+    assert json.loads((folder / CHAPTER).read_text())["cells"][0]["outputs"] == []
+
+
 def test_shipped_files_leave_out_debris_and_solutions(course):
     for debris in (".ipynb_checkpoints/x.ipynb", "__pycache__/x.pyc", ".DS_Store"):
         (course / "notebooks" / debris).parent.mkdir(exist_ok=True)

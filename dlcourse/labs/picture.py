@@ -48,13 +48,13 @@ class Painter:
         """The picture after draw(), as (height, width, 4) bytes; a view that the next frame overwrites."""
         with styled():
             draw()
-        if self.scenery is None or self.scene_changed():
-            self.set_scene(draw)
-        self.canvas.restore_region(self.scenery)  # type: ignore[attr-defined]
-        renderer = self.canvas.get_renderer()  # type: ignore[attr-defined]
-        for artist in self.moving:
-            artist.draw(renderer)
-            artist.stale = False
+            if self.scenery is None or self.scene_changed():
+                self.set_scene(draw)
+            self.canvas.restore_region(self.scenery)  # type: ignore[attr-defined]
+            renderer = self.canvas.get_renderer()  # type: ignore[attr-defined]
+            for artist in self.moving:
+                artist.draw(renderer)
+                artist.stale = False
         return np.asarray(self.canvas.buffer_rgba())  # type: ignore[attr-defined]
 
     def stand_behind(self, draws: Sequence[Callable[[], None]]) -> bool:
@@ -84,8 +84,7 @@ class Painter:
         moved = {*self.moving, *(a for a in self.known if a.stale)}  # a text that is the same twice has moved now
         self.lay_out()
         self.calm()
-        with styled():
-            draw()  # a second time: what is stale after it is what this lab moves
+        draw()  # a second time: what is stale after it is what this lab moves
         self.lay_out()
         self.known = set(leaves(self.figure))
         moving = {a for a in self.known if a.stale} | (self.known & moved)
@@ -223,10 +222,11 @@ def still(png: bytes, words: str) -> bytes:
     """The picture with the finding written under it, for pages that show nothing but pictures."""
     top = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     lines = textwrap.wrap(words, 94) or [""]
-    caption = Figure(figsize=(top.shape[1] / 100, 0.25 + 0.22 * len(lines)), dpi=100)
-    canvas = FigureCanvasAgg(caption)
-    caption.text(0.01, 0.5, "\n".join(lines), va="center", fontsize=12, linespacing=1.3)
-    canvas.draw()
+    with styled():
+        caption = Figure(figsize=(top.shape[1] / 100, 0.25 + 0.22 * len(lines)), dpi=100)
+        canvas = FigureCanvasAgg(caption)
+        caption.text(0.01, 0.5, "\n".join(lines), va="center", fontsize=12, linespacing=1.3)
+        canvas.draw()
     page = Image.fromarray(np.vstack([top, np.asarray(canvas.buffer_rgba())[..., :3]]))
     file = io.BytesIO()  # 256 colours are enough for a chart, and a third of the bytes
     page.quantize(256, dither=Image.Dither.NONE).save(file, "png", optimize=True)

@@ -144,7 +144,7 @@ function render({ model, el }) {
     approached = near;
   }
 
-  const box = () => el.closest(".dlcourse-lab") ?? el;
+  const box = () => el.closest(".dlcourse-lab, .dlcourse-trial") ?? el;
   const controls = () => [...box().querySelectorAll(".dlcourse-controls > *")];
   let approached = -1;
   const watch = new MutationObserver(() => speak(box()));

@@ -2,7 +2,8 @@
 
 import base64
 import io
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -138,9 +139,31 @@ def look(name: str) -> dict[str, Any]:
     return dict(METHOD[key])
 
 
-def styled() -> AbstractContextManager[None]:
-    """`with styled(): ...` makes axes in the course's look and leaves everybody else's settings as they are."""
-    return matplotlib.rc_context(RC)
+def house() -> dict[str, Any]:
+    """The course's look on matplotlib's own defaults, but for what decides where pictures go."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        elsewhere = ("backend", "interactive", "toolbar", "webagg", "tk.", "savefig.directory", "date.epoch")
+        return {name: value for name, value in dict.items(matplotlib.rcParams) if not name.startswith(elsewhere)}
+
+
+HOUSE = house()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """`with styled(): ...` has the course's look, whatever style the reader has set, and leaves that as it was.
+
+    Every frame of a lab does this, so what was tested once, in `house`, is not tested again: dict.update.
+    """
+    settings: dict[str, Any] = matplotlib.rcParams  # type: ignore[assignment]
+    theirs = dict(dict.items(settings))
+    dict.update(settings, HOUSE)
+    try:
+        yield
+    finally:
+        dict.update(settings, theirs)
 
 
 def new_figure(width: float = 9.0, height: float = 3.2, dpi: float = 100.0) -> Figure:
@@ -188,6 +211,7 @@ class Still:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         png = io.BytesIO()
-        self.figure.savefig(png, format="png")
+        with styled():
+            self.figure.savefig(png, format="png")
         data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt}}

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from dlcourse.settings import unknown_name
-from dlcourse.trials.outcome import Outcome
 from dlcourse.trials.engine import Trial
+from dlcourse.trials.outcome import Outcome
 
 CHAPTERS = (
     "start", "signals", "initialization", "momentum", "optimizers",

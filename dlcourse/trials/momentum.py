@@ -4,8 +4,8 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse.trials import nets
-from dlcourse.trials.space import Log, OneOf, Uniform
 from dlcourse.trials.engine import trial
+from dlcourse.trials.space import Log, OneOf, Uniform
 from dlcourse.trials.tuning import reached_and_kept, tuned
 
 

@@ -58,7 +58,8 @@ class Outcome:
     holds        in how many of the `designs` the claim held
     interval     95 % interval of the share of all designs in which it holds (Clopper and Pearson 1934)
     size         the effect: its median, and the range of nine designs in ten
-    depends_on   the factor whose split explains most, in words; "" where none of them does
+    split        the factor whose split explains most of where it holds, None where none does or nothing depends;
+                 `depends_on` is the same in words
     """
 
     verdict: str
@@ -66,8 +67,12 @@ class Outcome:
     designs: int
     interval: tuple[float, float]
     size: Size
-    depends_on: str = ""
+    split: Split | None = None
     failed: int = 0
+
+    @property
+    def depends_on(self) -> str:
+        return str(self.split) if self.split else ""
 
     def __str__(self) -> str:
         words = f"{self.verdict}, holds in {self.holds} of {self.designs} designs ({percent(self.interval)} %)"
@@ -111,9 +116,9 @@ def judge(
     found = interval(int(held.sum()), len(held))
     split = deciding_split(space, designs, held) if 0 < held.sum() < len(held) else None
     verdict = verdict_of(found, len(held))
-    size = Size(*np.quantile([each.mean for each in effects], (0.5, 0.05, 0.95)).tolist(), unit)
-    depends_on = str(split) if split and verdict == DEPENDS else ""
-    return Outcome(verdict, int(held.sum()), len(held), found, size, depends_on, failed)
+    median, low, high = np.quantile([each.mean for each in effects], (0.5, 0.05, 0.95)).tolist()
+    size = Size(median, low, high, unit)
+    return Outcome(verdict, int(held.sum()), len(held), found, size, split if verdict == DEPENDS else None, failed)
 
 
 def holds(effects: Sequence[Effect], tolerance: float = 0.0, margin: float | None = None) -> np.ndarray:
@@ -186,12 +191,12 @@ def likelihood_ratio(*parts: tuple[int, int]) -> float:
 
 
 def roundest(below: float, above: float) -> float:
-    """The number with the fewest digits between two neighbours."""
+    """The number with the fewest digits that the lower of two neighbours does not exceed, and the upper does."""
     for digits in range(1, 17):
         candidate = float(f"{(below + above) / 2:.{digits}g}")
-        if below <= candidate < above or below < candidate <= above:
+        if below <= candidate < above:
             return candidate
-    return above
+    return below
 
 
 def number(value: float, sign: bool = False) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.settings import refuse
-from dlcourse.trials.outcome import Effect, Outcome, Size
+from dlcourse.trials.outcome import Effect, Outcome, Size, Split
 
 FOLDER = Path(__file__).parent / "results"
 OURS = ("dlcourse.trials", "dlcourse.labs")  # code that is part of an experiment, beside the library it uses
@@ -43,13 +43,16 @@ def load(name: str) -> Stored:
     if not path.exists():
         refuse("trial.stored", "have been run", name, f"python -m dlcourse.trials {name} makes its result.")
     found = json.loads(path.read_text(encoding="utf-8"))
-    size = Size(**found["outcome"].pop("size"))
-    interval = tuple(found["outcome"].pop("interval"))
+    about = found["outcome"]
+    about["size"], about["interval"] = Size(**about["size"]), tuple(about["interval"])
+    if about["split"]:
+        split = about["split"]
+        about["split"] = Split(**split | {"here": tuple(split["here"]), "there": tuple(split["there"])})
     columns = found["designs"]
     effects = [Effect(*each) for each in zip(columns.pop("effect"), columns.pop("noise"), strict=True)]
     designs = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return Stored(
-        Outcome(**found["outcome"], interval=interval, size=size), designs, effects,
+        Outcome(**about), designs, effects,
         *(found[part] for part in ("fingerprint", "date", "versions", "seconds")),
     )  # fmt: skip
 
@@ -59,7 +62,8 @@ def save(trial: Any, designs: list[dict[str, Any]], effects: list[Effect], outco
     columns |= {"effect": [short(each.mean) for each in effects], "noise": [short(each.noise) for each in effects]}
     found = {
         "claim": trial.claim,
-        "outcome": asdict(outcome) | {"size": outcome.size._asdict()},
+        "outcome": asdict(outcome)
+        | {"size": outcome.size._asdict(), "split": outcome.split and outcome.split._asdict()},
         "date": date.today().isoformat(),
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "fingerprint": fingerprint(trial),
