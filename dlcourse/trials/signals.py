@@ -154,15 +154,16 @@ def rotations_stretch_alike(activation, depth, units, size_of_x, seed):
 
 
 @trial(
-    claim="Rotations keep more directions than independent draws.",
+    claim="Rotations keep many more directions than independent draws.",
     space={
         "activation": OneOf(("linear", "tanh", "ReLU")),
         "depth": Whole(5, 30, "layers"),
         "units": Whole(16, 128, "units"),
     },
     sides="Orthogonal and Gaussian of the same variance (gain 2 for ReLU, else 1), at one digit",
-    measure="directions stretched at least a hundredth as far as the one stretched most",
+    measure="directions stretched at least a hundredth as far as the one stretched most; a fifth of all is many",
     unit="% of all directions",
+    tolerance=20.0,
 )
 def rotations_keep_directions(activation, depth, units, seed):
     gain = 2.0 if activation == "ReLU" else 1.0
