@@ -93,18 +93,17 @@ def test_what_weights_have_done_is_said_as_it_is():
     "loss, learns, worse", [(0.1, True, False), (2.3, False, False), (2.5, False, True), (np.nan, False, True)]
 )
 def test_who_learns_who_guesses_and_who_does_worse(loss, learns, worse):
-    assert starts.learned(np.array(loss)) == learns and starts.worse_than_guessing(np.array(loss)) == worse
+    assert starts.below_guessing(np.array(loss)) == learns and starts.above_guessing(np.array(loss)) == worse
 
 
 def test_the_race_says_who_is_where():
     losses = np.array([[0.5, 2.3, np.inf, *[0.6] * 7]])
     settings = starts.starts().settings()
     words = starts.describe_race((losses, np.full(10, 0.9)), settings)
-    assert (
-        "8 of the ten learn. Still guessing: constant. Worse than guessing: Gaussian." in words and "zeros's" in words
-    )
+    assert "8 of the ten are well below a guesser's loss. About at it: constant. Well above it: Gaussian." in words
+    assert "Off the picture at times: Gaussian." in words and "lowest loss is zeros's, 0.5 nats; it reads 90%" in words
     words = starts.describe_race((np.full((1, 10), 2.3), np.full(10, 0.1)), settings)
-    assert words.endswith("none of the ten has learned anything so far. Still guessing: all.")
+    assert words.endswith("none of the ten are well below a guesser's loss. About at it: all.")
 
 
 def test_each_unit_is_shown_on_its_own_scale():
@@ -130,7 +129,7 @@ def test_deep_sigmoids_learn_with_their_law_and_with_no_other_start_of_the_lab()
     lab = starts.starts()
     assert "none of the ten" in finding(lab, activation="sigmoid", depth=5, learning_rate=0.0316)
     words = finding(lab, activation="sigmoid", depth=5, learning_rate=0.0316, scale=4.0, bias="−½ ΣW")
-    assert "5 of the ten learn" in words
+    assert "5 of the ten are well below" in words
 
 
 def test_the_dotted_line_of_centred_sigmoids_lies_on_the_curve():

@@ -31,7 +31,9 @@ RATE = "learning rate η"
 
 def number(value: float) -> str:
     """A size in two digits, however small: 0.65, 1.2e-09, 0."""
-    return f"{value:.2g}" if 1e-3 <= value < 1e4 or not value else f"{value:.0e}"
+    if 100 <= value < 1e4:
+        return f"{value:.0f}"
+    return f"{value:.2g}" if 1e-3 <= value < 100 or not value else f"{value:.0e}"
 
 
 BIASES = ("0", "−½ ΣW")
@@ -177,7 +179,7 @@ def describe_weights(state: Any, settings: dict[str, Any]) -> str:
     units = different(net.layers[0].W)
     kinds = "16 hidden units, all different" if units == 16 else f"16 hidden units, of {units} kind{'s' * (units > 1)}"
     right = share_right(net, dl.datasets.digits()[1])
-    above = f" The loss began at {number(losses[0])}, above the picture." if losses[0] > FRAME[1] else ""
+    above = f" At its highest the loss was {number(max(losses))}, above the picture." if max(losses) > FRAME[1] else ""
     return (
         f"{settings['start']}: {kinds}. {movement(before, net.layers[0].W)}. {right:.1%} of the new digits are read."
         f"{above}"
@@ -337,36 +339,33 @@ def draw_race(figure: Any, state: Any) -> None:
     spread_labels(art.curves)
 
 
-def learned(losses: np.ndarray) -> np.ndarray:
+def below_guessing(losses: np.ndarray) -> np.ndarray:
     """So far: a loss clearly below a guesser's."""
     return losses < GUESSING - 0.1
 
 
-def worse_than_guessing(losses: np.ndarray) -> np.ndarray:
-    """Sure of what is wrong, or broken: a loss clearly above a guesser's, or none at all."""
+def above_guessing(losses: np.ndarray) -> np.ndarray:
+    """Sure of what is wrong, if only at times; or broken, with a loss that is no number."""
     return ~(losses < GUESSING + 0.1)
 
 
 def describe_race(state: Any, settings: dict[str, Any]) -> str:
     losses, right = state
     names, last = np.array(list(STARTS)), losses[-1]
-    setting = f"{settings['activation']}, {settings['depth']} hidden, {EPOCHS} epochs"
-    if not learned(last).any():
-        return f"{setting}: none of the ten has learned anything so far." + groups(names, last, everybody=True)
-    best = int(np.argmin(np.where(learned(last), last, np.inf)))
-    return (
-        f"{setting}: {int(learned(last).sum())} of the ten learn.{groups(names, last)} In this run the lowest loss is "
-        f"{names[best]}'s, {last[best]:.2g} nats, with {right[best]:.0%} of new digits read."
+    low, high = below_guessing(last), above_guessing(last)
+    off = ~((losses >= RACE[0]) & (losses <= RACE[1])).all(axis=0)
+    words = [f"{settings['activation']}, {settings['depth']} hidden: after {EPOCHS} epochs "]
+    words[0] += (
+        f"{int(low.sum()) or 'none'} of the ten {'are' if low.sum() != 1 else 'is'} well below a guesser's loss."
     )
-
-
-def groups(names: np.ndarray, last: np.ndarray, everybody: bool = False) -> str:
-    """Who still guesses, and who does worse."""
-    worse = worse_than_guessing(last)
-    guess = ~learned(last) & ~worse
-    found = [(guess, "Still guessing"), (worse, "Worse than guessing")]
-    every = everybody and (guess.all() or worse.all())
-    return "".join(f" {what}: {'all' if every else ', '.join(names[who])}." for who, what in found if who.any())
+    groups = {"About at it": ~low & ~high, "Well above it": high, "Off the picture at times": off}
+    words += [f"{what}: {'all' if who.all() else ', '.join(names[who])}." for what, who in groups.items() if who.any()]
+    if low.any():
+        best = int(np.argmin(np.where(low, last, np.inf)))
+        words.append(
+            f"In this run the lowest loss is {names[best]}'s, {last[best]:.2g} nats; it reads {right[best]:.0%}."
+        )
+    return " ".join(words)
 
 
 def starts() -> Lab:
