@@ -4,6 +4,7 @@ exercise     what an exercise is: one entry of a table
 start …      the tables, one file a chapter or family
 runner       calls the learner's function and survives whatever it does; knows no right answers
 judge        from plain answers to a report: properties, right values, the known mistake
+laws         are draws those of a law? For tables of what is left to chance
 report       the report, for a screen, a page and a program
 questions    questions answered by looking, on data of one's own
 checking     all of it, here and now, in the learner's notebook

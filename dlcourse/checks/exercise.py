@@ -44,6 +44,8 @@ class Exercise:
     tolerance: float = 1e-5
     points: int = 2
     variants: Sequence[Callable[..., Any]] = ()
+    examples: Sequence[tuple] = ()  # calls of the worked example in the stub: every check asks them too
+    equal: Mapping[str, str] = field(default_factory=dict)  # for gate/: changes that change nothing, and why
     library: bool = False  # may the answer use dlcourse itself when it is graded? checks/ stay out of its reach
 
     @property
@@ -55,7 +57,7 @@ class Exercise:
         return list(inspect.signature(self.reference).parameters)
 
     def calls(self, rng: np.random.Generator) -> list[tuple]:
-        return list(self.draw(rng))
+        return [*self.draw(rng), *self.examples]
 
     def given(self, call: tuple) -> SimpleNamespace:
         """The arguments of a call, by name."""
