@@ -11,10 +11,12 @@ import numpy as np
 
 from dlcourse.checks import progress
 from dlcourse.checks.exercise import Exercise, Question
+from dlcourse.checks.faults import safe
 from dlcourse.checks.judge import judge
+from dlcourse.checks.plain import kind_of
 from dlcourse.checks.questions import spend
 from dlcourse.checks.report import Finding, Report
-from dlcourse.checks.runner import kind_of, run, safe
+from dlcourse.checks.runner import run
 from dlcourse.checks.tables import exercises
 from dlcourse.checks.tools import put_back
 

@@ -81,12 +81,13 @@ def last_word(kind: str) -> Answer:
 
 
 class Session:
-    """One worker's life. `cell` is the one that is running, while cells run."""
+    """One worker's life. `cell` is the one that is running, while cells run, `entered` the last that began."""
 
     def __init__(self, process: Process, outcome: Outcome, until: float):
         self.process, self.outcome, self.until = process, outcome, until
         self.limits = process.sandbox.limits
         self.cell: int | None = None
+        self.entered = -1
 
     def within(self, seconds: float) -> float:
         """The end of a wait: the worker keeps the time itself and gets a little longer before it is killed."""
@@ -103,25 +104,32 @@ class Session:
         found = reply.get("definitions")
         if isinstance(found, dict):
             self.outcome.definitions.update({name: found[name] for name in names if type(found.get(name)) is int})
-        for _ in range(1001):
-            reply = self.process.receive(until)
-            if "done" in reply:
-                self.cell = None
-                return
-            number = reply.get("cell")
-            self.cell = number if type(number) is int and number not in skip else self.cell
-        raise Died("flood")
+        order = reply.get("order")
+        if isinstance(order, list) and sorted(map(str, order)) == sorted(names):
+            names[:] = order
 
     def answer(self, name: str, calls: Sequence[tuple]) -> None:
         answers = self.outcome.answers[name]
-        until = self.within(self.limits.seconds)
+        until = self.within(self.limits.cells + self.limits.seconds)
         self.process.send({"name": name, "calls": list(calls), "seconds": self.limits.seconds}, until)
         while len(answers) <= len(calls):
             reply = self.process.receive(until)
+            if "cell" in reply:
+                self.enter(reply["cell"])
+                continue
             if type(reply.get("end")) is str and reply["end"] == name:
                 return
             answers.append(believed(reply.get("answer")))
         raise Died("flood")
+
+    def enter(self, number: Any) -> None:
+        """A cell begins; their numbers rise. None: they have all come to an end, and the function is called."""
+        if number is None and self.cell is not None:
+            self.cell = None
+        elif type(number) is int and self.entered < number < 1000:
+            self.cell = self.entered = number
+        else:
+            raise Died("flood")
 
 
 def believed(reply: Any) -> Answer:

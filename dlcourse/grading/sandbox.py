@@ -1,4 +1,4 @@
-"""Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and four files of ours.
+"""Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and a few files of ours.
 
 No network, no home, no other processes, no shell; everything read-only, /tmp too; an empty environment; limits on time,
 memory, files and processes. Under root the worker gets a user id that nobody else has; an ordinary user has
@@ -25,7 +25,8 @@ from dlcourse.workspace import UserError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FILES = (
-    "checks/runner.py", "grading/worker.py", "grading/frames.py", "grading/rebuild.py", "grading/absent.py",
+    "checks/runner.py", "checks/plain.py", "checks/faults.py", "checks/clock.py", "checks/cells.py", "checks/tools.py",
+    "grading/worker.py", "grading/frames.py", "grading/rebuild.py", "grading/absent.py",
 )  # fmt: skip
 INSIDE, OURS, PYTHON = "/grading", "/grading/dlcourse", "/python"
 SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
