@@ -7,7 +7,8 @@ from dlcourse.checks.exercise import Exercise, Question
 
 FILES = (
     "first_steps", "initialization", "matrices", "momentum", "adaptive", "natural", "adam", "normalization", "groups",
-    "directions", "regularization", "noise", "generalization", "decay", "stairs", "capstone", "looks",
+    "directions", "regularization", "noise", "generalization", "decay", "stairs", "capstone", "broken_data",
+    "broken_networks", "broken_steps", "broken_loops", "looks",
 )  # fmt: skip
 
 
