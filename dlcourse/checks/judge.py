@@ -6,7 +6,7 @@ The answers are plain data and may come from anywhere, from another process too;
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from dlcourse.checks.exercise import Exercise, Question
 from dlcourse.checks.questions import judge_question
 from dlcourse.checks.report import UNWRITTEN, Finding, Report
 from dlcourse.checks.runner import Answer, run
+from dlcourse.checks.usual import usual_mistakes
 
 TODO = "Nothing here yet: put your code in place of the line that raises NotImplementedError."
 LEFT_ALONE = "it leaves what it was given as it was"
@@ -235,16 +236,31 @@ def name_mistake(
     """The sentence of the known mistake that fails in the same places and gives the same answers."""
     if not answers or answers[-1].kind in ("todo", "time"):
         return ""
+    own = closest(exercise, exercise.mistakes.items(), calls, answers, right, seen)
+    known = (words for error, words in ERRORS.items() if answers[-1].kind == "error" and error in answers[-1].problem)
+    words = own or next(known, "")
+    if words or answers[-1].kind:
+        return words
+    return closest(exercise, usual_mistakes(exercise, calls), calls, answers, right, seen)
+
+
+def closest(
+    exercise: Exercise,
+    mistakes: Iterable[tuple[str, Callable[..., Any]]],
+    calls: Sequence[tuple],
+    answers: Sequence[Answer],
+    right: Sequence[Answer],
+    seen: tuple,
+) -> str:
     found: list[tuple[float, int, str]] = []
-    for sentence, function in exercise.mistakes.items():
-        if furthest(exercise, calls[:1], answers[:1], run(function, calls[:1]), right) > exercise.tolerance:
+    for sentence, function in mistakes:
+        if furthest(exercise, calls[:1], answers[:1], run(function, calls[:1], 1.0), right) > exercise.tolerance:
             continue
         theirs = run(function, calls)
         off = furthest(exercise, calls, answers, theirs, right)
         if off <= exercise.tolerance and marks(tuple(examine(exercise, calls, theirs, right))) == seen:
             found.append((off, len(found), sentence))
-    known = (words for error, words in ERRORS.items() if answers[-1].kind == "error" and error in answers[-1].problem)
-    return min(found)[2] if found else next(known, "")
+    return min(found)[2] if found else ""
 
 
 def furthest(

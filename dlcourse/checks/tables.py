@@ -6,9 +6,9 @@ from importlib import import_module
 from dlcourse.checks.exercise import Exercise, Question
 
 FILES = (
-    "first_steps", "initialization", "matrices", "momentum", "adaptive", "natural", "adam", "normalization", "groups",
-    "directions", "regularization", "noise", "generalization", "decay", "stairs", "capstone", "broken_data",
-    "broken_networks", "broken_steps", "broken_loops", "looks",
+    "first_steps", "whole", "initialization", "matrices", "momentum", "walks", "adaptive", "natural", "adam",
+    "normalization", "groups", "directions", "modes", "regularization", "noise", "generalization", "decay", "stairs",
+    "capstone", "broken_data", "broken_networks", "broken_steps", "broken_loops", "looks",
 )  # fmt: skip
 
 

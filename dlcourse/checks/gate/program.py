@@ -90,7 +90,7 @@ def find_source(function: Any) -> ast.FunctionDef | ast.Lambda | None:
 def renamed(node: ast.FunctionDef | ast.Lambda, name: str) -> ast.stmt:
     if isinstance(node, ast.Lambda):
         return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], node), node)
-    return ast.FunctionDef(name, node.args, node.body, [], None, lineno=node.lineno, col_offset=0)
+    return ast.copy_location(ast.FunctionDef(name, node.args, node.body, [], None), node)
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:

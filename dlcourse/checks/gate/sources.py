@@ -93,7 +93,8 @@ def old_values(tree: ast.Module) -> Iterator[Change]:
     """A parameter that is assigned anew is read as it was given (the old velocity), or changed where it stands."""
     for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
         for name in [argument.arg for argument in function.args.args]:
-            places = [n for n, line in enumerate(function.body) if name in stored(line)]
+            lines = [line if not isinstance(line, ast.FunctionDef) else ast.Pass() for line in function.body]
+            places = [n for n, line in enumerate(lines) if name in stored(line)]
             keep = ast.parse(f"_old_{name} = {name}").body[0]
             for line in function.body[places[0] + 1 :] if places else ():
                 for parent in list(ast.walk(ast.Module([line], []))):

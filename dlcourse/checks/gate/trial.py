@@ -1,6 +1,7 @@
 """Every mutant of an exercise, on fresh inputs again and again."""
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.gate.around import changed_calls
 from dlcourse.checks.gate.program import Program, program_of, program_of_function
 from dlcourse.checks.gate.sources import Mutant, changed_sources
-from dlcourse.checks.judge import apart, fit, judge, measures, parts
+from dlcourse.checks.judge import apart, examine, fit, measures, parts
 from dlcourse.checks.runner import Answer, Function, Seed, differs, opened, plain, run
 
 MASTERS = Path(__file__).parents[3] / "solutions"  # in a checkout
@@ -46,14 +47,16 @@ def try_exercise(exercise: Exercise, draws: int = 1000, seed: int = 0, solutions
     """Make the mutants, try each on so many draws, and stop with one as soon as it has survived."""
     mutants = list(mutants_of(exercise, solutions))
     result = Result(exercise.name, len(mutants))
-    equal = {m.words: next((key for key in exercise.equal if key in m.words), None) for m in mutants}
+    equal = {m.words: next((key for key in exercise.equal if means(key, m.words)), None) for m in mutants}
     taken, tried = (dict.fromkeys((m.words for m in mutants), 0) for _ in range(2))
     alive = mutants
     for number in range(draws):
         trial = Trial(exercise, np.random.default_rng([seed, number]))
-        for mutant in alive:
-            taken[mutant.words] += not trial.refuses(mutant)
-            tried[mutant.words] += 1
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            for mutant in alive:
+                taken[mutant.words] += not trial.refuses(mutant)
+                tried[mutant.words] += 1
         alive = [m for m in alive if equal[m.words] or taken[m.words] <= 1 + draws // 1000]
     for words, key in equal.items():
         if key and taken[words] == draws:
@@ -64,6 +67,11 @@ def try_exercise(exercise: Exercise, draws: int = 1000, seed: int = 0, solutions
             result.taken[words] = f"{taken[words]} of {tried[words]}"
     result.stale += [key for key in exercise.equal if not any(key == used for used in equal.values())]
     return result
+
+
+def means(key: str, words: str) -> bool:
+    """A key of `equal` is the words of a mutant; … stands for any."""
+    return re.fullmatch(re.escape(key).replace("…", ".*"), words) is not None
 
 
 def mutants_of(exercise: Exercise, solutions: Path = MASTERS) -> Iterator[Mutant]:
@@ -109,14 +117,12 @@ class Trial:
 
     def refuses(self, mutant: Mutant) -> bool:
         answers = []
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            for n, call in enumerate(self.calls):
-                answer = answered(mutant, call)
-                if answer is None or self.differs(n, answer):
-                    return True
-                answers.append(answer)
-            return not judge(self.exercise, self.calls, answers).passed
+        for n, call in enumerate(self.calls):
+            answer = answered(mutant, call)
+            if answer is None or self.differs(n, answer):
+                return True
+            answers.append(answer)
+        return not all(finding.passed for finding in examine(self.exercise, self.calls, answers, self.right))
 
     def differs(self, n: int, answer: Answer) -> bool:
         call, exercise = self.calls[n], self.exercise
@@ -133,7 +139,15 @@ def answered(mutant: Mutant, call: tuple) -> Answer | None:
         value = plain(mutant.function(*arguments))
     except Exception:  # what runs into an error is refused
         return None
-    return Answer(value, changed=tuple(n for n, pair in enumerate(zip(call, arguments, strict=True)) if differs(*pair)))
+    pairs = enumerate(zip(call, arguments, strict=True))
+    return Answer(value, changed=tuple(n for n, (a, b) in pairs if not unchanged(a, b) and differs(a, b)))
+
+
+def unchanged(before: Any, after: Any) -> bool:
+    """For most, and at once."""
+    if isinstance(before, np.ndarray):
+        return isinstance(after, np.ndarray) and before.shape == after.shape and bool((before == after).all())
+    return before is after or isinstance(before, Seed | Function)
 
 
 def copied(argument: Any) -> Any:
