@@ -31,7 +31,7 @@ def standardize_broken(train, new):
 
 
 def two_tables(rng: np.random.Generator) -> list[tuple]:
-    sizes = (6, 3, 2), (9, 2, 3), (5, 7, 1)
+    sizes = (6, 3, 4), (9, 2, 5), (5, 7, 3)
     return [
         (rng.normal(rng.uniform(1, 3), 2.0, (n, f)), rng.normal(rng.uniform(-3, -1), 0.7, (m, f))) for n, m, f in sizes
     ]
@@ -88,13 +88,19 @@ def one_epoch_broken(x, y, w, order, rate):
     return w
 
 
+def up_and_down(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Numbers of either sign, in no order."""
+    return np.resize([1.0, -1.0], n) * rng.uniform(1.0, 2.0, n)
+
+
 def shuffled_lines(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for n, f in ((5, 2), (7, 3), (4, 1)):
+    for n, f in ((5, 3), (7, 4), (4, 1)):
         order = np.roll(rng.permutation(n), 1)
         while (order == np.arange(n)).all() or (order == np.argsort(order)).all():
             order = rng.permutation(n)
-        calls.append((rng.normal(size=(n, f)), rng.normal(size=n), rng.normal(size=f), order, rng.uniform(0.05, 0.3)))
+        x, y, w = rng.normal(size=(n, f)), rng.normal(size=n), up_and_down(rng, f)
+        calls.append((x, y, w, order, rng.uniform(0.02, 0.06)))
     return calls
 
 
@@ -119,6 +125,11 @@ repair_shuffle = Exercise(
     variants=(
         lambda x, y, w, order, rate: _steps(((x[i], y[i]) for i in order), w, rate),
     ),
+    equal={
+        "x[i] @ w → w @ x[i]": "A product of two vectors does not ask which comes first.",
+        "row @ w → w @ row": "A product of two vectors does not ask which comes first.",
+        "x → _old_x": "Only its length is asked for, which no shuffle changes.",
+    },
     hints=(
         "Print which label the first shuffled example has, and which it had before.",
         "Whatever is done to the rows of x must be done to y.",
@@ -203,12 +214,12 @@ def read_share_broken(scores, labels, batch_size):
 def last_ones_differ(rng: np.random.Generator) -> list[tuple]:
     """The last batch is smaller, and is read better or worse than the others."""
     calls = []
-    for n, size, last in ((7, 3, True), (9, 4, False), (11, 5, True), (6, 2, True)):
+    for n, size, last in ((7, 3, True), (9, 4, False), (11, 5, True), (6, 2, True), (13, 4, False), (10, 3, True)):
         labels = rng.integers(0, 3, n)
         wrong = np.arange(n) % 2 == 0
         wrong[n - n % size :] = not last
         read = np.where(wrong, (labels + 1) % 3, labels)
-        scores = rng.uniform(0, 0.5, (n, 3)) - rng.uniform(0, 3)
+        scores = rng.uniform(0, 0.5, (n, 3)) - rng.uniform(2, 3)
         scores[np.arange(n), read] += 1.0
         calls.append((scores, labels, size))
     return calls
@@ -238,6 +249,18 @@ repair_accuracy = Exercise(
              for s in range(0, len(scores), batch_size)],
             weights=[len(scores[s : s + batch_size]) for s in range(0, len(scores), batch_size)]),
     ),
+    equal={
+        "scores → labels": "There are as many of both, and only that is asked.",
+        **dict.fromkeys(("scores half", "scores of length 1"), "The largest score stays the largest."),
+        **dict.fromkeys(
+            (
+                "batch_size is always 3", "batch_size is always 4", "batch_size is always 5", "batch_size is always 1",
+                "batch_size one more", "batch_size one less", "batch_size twice",
+                "batch_size squared",
+            ),
+            "The share of right answers does not depend on how they are counted: that is the repair.",
+        ),
+    },
     hints=(
         "Compute it by hand for three examples, two at a time.",
         "Every example has one vote. A mean of means gives those in small batches more.",

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.checks.broken_data import up_and_down
 from dlcourse.checks.exercise import Exercise
 
 HOME: Any = {"chapter": "06_capstone", "notebook": "repair", "repair": True}
@@ -36,7 +37,7 @@ def adam_broken(theta, grads, rate, beta1, beta2, eps):
 def a_few_gradients(rng: np.random.Generator) -> list[tuple]:
     return [
         (
-            rng.normal(size=n), rng.normal(size=(steps, n)), rng.uniform(0.05, 0.3), rng.uniform(0.5, 0.9),
+            up_and_down(rng, n), rng.normal(size=(steps, n)), rng.uniform(0.02, 0.1), rng.uniform(0.5, 0.9),
             rng.uniform(0.8, 0.99), 10.0 ** rng.uniform(-3, -1),
         )
         for n, steps in ((3, 4), (2, 2), (4, 6))
@@ -104,11 +105,11 @@ def best_weights_broken(theta, grads, losses, rate):
 
 def validation_losses(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for steps, place in ((5, 2), (4, 0), (6, 4)):
-        losses = rng.uniform(0.5, 1.0, steps)
+    for steps, place in ((5, 2), (4, 0), (6, 5)):
+        losses = rng.uniform(0.02, 0.08, steps)
         losses[:2].sort()  # it rises at once, and falls again
-        losses[place] = 0.1
-        calls.append((rng.normal(size=3), rng.normal(size=(steps, 3)), losses, rng.uniform(0.1, 0.5)))
+        losses[place] = 0.01
+        calls.append((up_and_down(rng, 3), rng.normal(size=(steps, 3)), losses, rng.uniform(0.1, 0.3)))
     return calls
 
 
@@ -131,6 +132,10 @@ repair_best = Exercise(
     variants=(
         lambda theta, grads, losses, rate: _kept(theta, grads, losses, rate, 0),
     ),
+    equal={
+        "loss < lowest → loss <= lowest": "No two losses are alike to the last digit.",
+        **dict.fromkeys(("losses half", "losses of length 1"), "The lowest loss stays the lowest."),
+    },
     hints=(
         "best = theta gives the same array a second name. What does -= do to it?",
         "An array that is to stay needs numbers of its own: copy.",
@@ -187,6 +192,7 @@ repair_clock = Exercise(
         lambda rate, epochs, steps_per_epoch: rate * np.cos(
             np.pi / 2 * np.arange(epochs * steps_per_epoch) / epochs / steps_per_epoch) ** 2,
     ),
+    equal={"epochs and steps_per_epoch have changed places": "Only their product counts."},
     hints=(
         "How far has the cosine come when step reaches `epochs`?",
         "Where you count in steps, D must be in steps: epochs times batches per epoch.",

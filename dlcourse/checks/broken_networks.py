@@ -94,7 +94,7 @@ def two_layers_broken(x, y, W1, W2):
 def small_networks(rng: np.random.Generator) -> list[tuple]:
     return [
         (rng.normal(size=(n, 3)), rng.normal(size=(n, 2)), rng.normal(size=(3, hidden)), rng.normal(size=(hidden, 2)))
-        for n, hidden in ((5, 6), (3, 7), (6, 5))
+        for n, hidden in ((5, 6), (3, 7), (6, 5), (4, 8))
     ]
 
 
@@ -161,10 +161,9 @@ def dropout_net_broken(x, W, keep, rate, training):
 
 def both_modes(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for n, training in ((3, True), (2, False), (4, False), (3, True)):
+    for n, training in ((6, True), (2, False), (4, False), (5, True), (7, True)):
         x, W = rng.uniform(0.2, 1.0, (n, 3)), rng.uniform(0.1, 1.0, (3, 5)) * rng.choice([1.0, 1.0, -0.3], (3, 5))
-        keep = np.ones((n, 5))
-        keep[:, rng.choice(5, 2, replace=False)] = 0.0
+        keep = rng.permuted(np.tile([1.0, 1.0, 1.0, 0.0, 0.0], (n, 1)), axis=1)
         calls.append((x, W, keep, rng.uniform(0.3, 0.6), training))
     return calls
 
@@ -223,10 +222,11 @@ def running_mean_broken(batches, training, decay):
 
 def mixed_batches(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for steps in (4, 5, 6):
+    for steps in (4, 5, 6, 7):
         training = np.ones(steps, bool)
-        training[rng.choice(np.arange(1, steps), 2, replace=False)] = False
-        calls.append((rng.normal(2.0, 1.0, (steps, 3)), training, rng.uniform(0.5, 0.9)))
+        training[rng.choice(np.arange(1, steps - 1), 2, replace=False)] = False
+        batches = rng.normal(0.0, 1.0, (steps, 3))
+        calls.append((batches + np.resize([3.0, -3.0], (steps, 1)) * (-1) ** (steps // 2), training, rng.uniform(0.5, 0.8)))
     return calls
 
 
@@ -254,6 +254,7 @@ repair_running = Exercise(
             (1 - decay) * decay**age * batch.mean()
             for age, batch in enumerate(reversed(batches[np.asarray(training)]))),
     ),
+    equal={"batches sorted": "A mean does not ask in which order its numbers come."},
     hints=(
         "For each batch it is said whether it is one of training. Who looks at that?",
         "A batch that is only asked about leaves the mean as it is.",

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.checks.broken_data import up_and_down
 from dlcourse.checks.exercise import Exercise
 
 HOME: Any = {"chapter": "06_capstone", "notebook": "repair", "repair": True}
@@ -30,8 +31,8 @@ def descend_broken(x, y, w, rate, steps):
 
 def lines_to_fit(rng: np.random.Generator) -> list[tuple]:
     return [
-        (rng.normal(size=(n, f)), rng.normal(size=n), rng.normal(size=f), rng.uniform(0.02, 0.08), steps)
-        for n, f, steps in ((4, 2, 1), (12, 3, 4), (7, 1, 2), (1, 2, 3))
+        (rng.normal(size=(n, f)), rng.normal(size=n), up_and_down(rng, f), rng.uniform(0.02, 0.06), steps)
+        for n, f, steps in ((4, 3, 1), (12, 4, 4), (7, 1, 2), (1, 3, 3))
     ]
 
 
@@ -121,6 +122,7 @@ repair_cut = Exercise(
         lambda w, grads, rates, momentum: w - sum(
             rates[i] * grads[i] * momentum ** (t - i) for t in range(len(grads)) for i in range(t + 1)),
     ),
+    equal={"grads and rates have changed places": "A rate times a gradient is that gradient times that rate."},
     hints=(
         "Where does the old rate live on after the cut, in the rule of the chapter? And in the script?",
         "v ← μv − ηg holds past rates in the velocity. θ ← θ − ηv does not.",
