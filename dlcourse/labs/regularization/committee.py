@@ -94,9 +94,7 @@ def describe_committee(state: Any, settings: dict[str, Any]) -> str:
 def beyond(mean: np.ndarray, alone: np.ndarray) -> str:
     """Said where the right panel ends before a loss of points does."""
     return (
-        f" Right, {-LOW} points less and more are drawn at its edge."
-        if 100 * (mean.min() - alone.mean()) < LOW
-        else ""
+        f" Right, {-LOW} points less and more are drawn at its edge." if 100 * (mean.min() - alone.mean()) < LOW else ""
     )
 
 
