@@ -4,7 +4,7 @@ solutions/NAME/NAME.ipynb is edited by hand. exercises/NAME/NAME.ipynb is the sa
 place of every stretch from `### BEGIN SOLUTION …` to `### END SOLUTION`: what follows BEGIN SOLUTION says what to do.
 The markers are nbgrader's; its own generate_assignment takes these masters as well.
 
-A script to repair is handed out broken: the lines after `### BROKEN`, comments in the master, stand in the place of all.
+A script to repair is handed out broken: the lines after `### BROKEN`, comments in the master, stand in for all.
 """
 
 from pathlib import Path

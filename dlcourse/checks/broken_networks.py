@@ -226,7 +226,8 @@ def mixed_batches(rng: np.random.Generator) -> list[tuple]:
         training = np.ones(steps, bool)
         training[rng.choice(np.arange(1, steps - 1), 2, replace=False)] = False
         batches = rng.normal(0.0, 1.0, (steps, 3))
-        calls.append((batches + np.resize([3.0, -3.0], (steps, 1)) * (-1) ** (steps // 2), training, rng.uniform(0.5, 0.8)))
+        batches += np.resize([3.0, -3.0], (steps, 1)) * (-1) ** (steps // 2)
+        calls.append((batches, training, rng.uniform(0.5, 0.8)))
     return calls
 
 
