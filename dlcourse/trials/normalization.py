@@ -277,7 +277,7 @@ def training_digits(size, seed):
 @trial(
     claim="With batch norm a network needs fewer steps, whatever the batch size.",
     space=DEEP | {"batch_size": OneOf((2, 4, 8, 32, 64), "batch size")},
-    sides="a net of two layers or more with and without it, each at its best rate; first weights that keep the variance",
+    sides="a net of two layers or more with and without it, each at its best rate; first weights keep the variance",
     measure="epochs until the training loss, mean of two starts, is below 0.3 nats for good; 10 at most",
     unit="% fewer",
     designs=40,

@@ -40,8 +40,8 @@ def leave_out(method: str, rate: float, learning_rate: float, job: str, seed: in
             seen.append((step.number, share_right(network, test)))
     reads = dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y
     seen.append((step.number + 1, reads.mean(axis=-1)))
-    steps, right = (np.array(each) for each in zip(*seen, strict=True))
-    return method, mask(method, rate, train), steps, right, (reads, share_right(network, train))
+    at, right = (np.array(each) for each in zip(*seen, strict=True))
+    return method, mask(method, rate, train), at, right, (reads, share_right(network, train))
 
 
 def mask(method: str, rate: float, train: Dataset) -> np.ndarray:
