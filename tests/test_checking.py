@@ -295,9 +295,9 @@ def plainly_endless(*_):
 @pytest.mark.parametrize(
     ("endless", "words"),
     [
-        (plainly_endless, "still running after 0.3 seconds of work, all 3 calls together. An endless loop?"),
-        (busy, "still running after 0.3 seconds of work, all 3 calls together. An endless loop?"),
-        (patient, "not done after 0.3 seconds without work, all 3 calls together. Does it sleep, or wait"),
+        (plainly_endless, "still running after 0.3 seconds of work, all 4 calls together. An endless loop?"),
+        (busy, "still running after 0.3 seconds of work, all 4 calls together. An endless loop?"),
+        (patient, "not done after 0.3 seconds without work, all 4 calls together. Does it sleep, or wait"),
     ],
 )
 def test_an_endless_loop_ends(endless, words):
@@ -345,13 +345,19 @@ def test_answers_from_elsewhere_are_judged_without_the_learner():
 def test_the_runner_runs_alone(tmp_path):
     """A sandbox gets a few files: not the tables, not the package."""
     (tmp_path / "dlcourse/checks").mkdir(parents=True)
+    for place in ("dlcourse", "dlcourse/checks"):
+        (tmp_path / place / "__init__.py").touch()  # or Python would find ours
     for name in sandbox.FILES:
         if name.startswith("checks/"):
             shutil.copy(sandbox.PACKAGE / name, tmp_path / "dlcourse" / name)
+<<<<<<< HEAD
     program = "from dlcourse.checks import runner; "
     program += "print(runner.run(abs, [(-3,)])[0].value, 'dlcourse.checks.judge' in sys.modules)"
+=======
+    program = "from dlcourse.checks import runner, tools; print(runner.run(abs, [(-3,)])[0].value, runner.__file__)"
+>>>>>>> checks
     call = [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {program}"]
-    assert subprocess.check_output(call, text=True, cwd=tmp_path) == "3 False\n"
+    assert subprocess.check_output(call, text=True, cwd=tmp_path) == f"3 {tmp_path}/dlcourse/checks/runner.py\n"
 
 
 FORGED = [

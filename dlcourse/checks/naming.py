@@ -11,6 +11,7 @@ from dlcourse.checks.runner import Answer, run, trusted
 from dlcourse.checks.usual import usual_mistakes
 
 SAME = 1e-6  # of draws: the same dice, thrown in the same order
+MOST = 0.75  # of the calls
 ALIKE = 2.2  # Kolmogorov and Smirnov: of two samples of one law, once in ten thousand they are further apart
 
 # Errors that everyone meets once, in NumPy's words, and what they mean here.
@@ -46,7 +47,7 @@ class Naming:
     def name(self) -> tuple[str, bool]:
         """The sentence of the known mistake, and whether it is only perhaps this one."""
         last = self.answers[-1] if self.answers else Answer(kind="todo")
-        if last.kind in ("todo", "time"):
+        if last.kind in ("todo", "time") or all(self.seen):  # all that is wrong is what was changed in place
             return "", False
         alike = self.among(self.exercise.mistakes.items())
         if alike and alike[0][1]:
@@ -76,6 +77,8 @@ class Naming:
                 by_chance = self.exercise.measure and not identical(self.answers, theirs)
                 sure = not by_chance or not identical(theirs, trusted(function, self.calls))
                 found.append((sentence, sure))
+            elif self.exercise.measure and self.mostly(theirs):
+                found.append((sentence, False))
         return sorted(found, key=lambda pair: not pair[1])
 
     def nearest(self) -> str:
@@ -88,6 +91,14 @@ class Naming:
         ]
         most, sentence = max(shares, default=(0.0, ""))
         return sentence if most > 0.5 else ""
+
+    def mostly(self, theirs: Sequence[Answer]) -> bool:
+        """Draws of the same laws, of which a measure here and there is another by chance."""
+        if len(theirs) != len(self.answers) or any(answer.kind for answer in (*self.answers, *theirs)):
+            return False
+        each = list(zip(self.calls, self.answers, theirs, self.right, strict=True))
+        agreeing = sum(agree(self.exercise, *four) for four in each)
+        return agreeing >= MOST * len(each) and all(alike(a.value, b.value) for _, a, b, _ in each)
 
     def same(self, ours: Sequence[Answer], theirs: Sequence[Answer]) -> bool:
         return same(self.exercise, self.calls, ours, theirs, self.right)
