@@ -350,12 +350,7 @@ def test_the_runner_runs_alone(tmp_path):
     for name in sandbox.FILES:
         if name.startswith("checks/"):
             shutil.copy(sandbox.PACKAGE / name, tmp_path / "dlcourse" / name)
-<<<<<<< HEAD
-    program = "from dlcourse.checks import runner; "
-    program += "print(runner.run(abs, [(-3,)])[0].value, 'dlcourse.checks.judge' in sys.modules)"
-=======
     program = "from dlcourse.checks import runner, tools; print(runner.run(abs, [(-3,)])[0].value, runner.__file__)"
->>>>>>> checks
     call = [sys.executable, "-c", f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {program}"]
     assert subprocess.check_output(call, text=True, cwd=tmp_path) == f"3 {tmp_path}/dlcourse/checks/runner.py\n"
 
