@@ -10,6 +10,7 @@ were made. Pictures and files take host arrays: `to_host(array)` brings one back
 """
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import numpy as np
 
 from dlcourse.settings import refuse
 
-BACKENDS = ("numpy", "cupy")
+BACKENDS = ("numpy", "cupy", "numba")
 Array = Any  # numpy.ndarray or cupy.ndarray
 
 
@@ -43,27 +44,33 @@ xp.__getattr__ = first_look
 
 
 def use(name: str) -> str:
-    """Switch to "numpy", "cupy", or "auto": CuPy where there is a GPU for it, NumPy elsewhere.
+    """Switch to "numpy", "cupy", "numba", or "auto": CuPy where there is a GPU for it, NumPy elsewhere.
 
-    Returns the name of the backend now in use. Raises BackendError, saying what to install, if there is no
-    such thing here.
+    "numba" is NumPy, and training steps that Numba compiles in the background: the results are the same within
+    rounding, not to the last bit. A network built with the one may be used with the other.
+
+    Returns the name of the backend now in use. Raises BackendError, saying what to install, if there is no such thing
+    here.
     """
     if name == "auto":
         name = "numpy" if why_no_gpu() else "cupy"
     if name not in BACKENDS:
-        refuse("use.name", 'be "numpy", "cupy" or "auto"', name, "NumPy works everywhere.")
+        refuse("use.name", 'be "numpy", "cupy", "numba" or "auto"', name, "NumPy works everywhere.")
     if name == "cupy" and (reason := why_no_gpu()):
         raise BackendError(f'use("cupy") must find CuPy and a GPU; {reason} NumPy works meanwhile: use("numpy").')
-    module = importlib.import_module(name)
+    if name == "numba" and (reason := why_no_numba()):
+        raise BackendError(f'use("numba") must find Numba; {reason} NumPy works meanwhile: use("numpy").')
+    home = "numpy" if name == "numba" else name
+    module = importlib.import_module(home)
     xp.__dict__.clear()
-    xp.__dict__.update(vars(module), __getattr__=first_look, backend_name=name)
+    xp.__dict__.update(vars(module), __getattr__=first_look, backend_name=home, compiles=name == "numba")
     return name
 
 
 @contextmanager
 def using(name: str) -> Iterator[str]:
     """Inside `with using("cupy"):` that backend is in use; afterwards the one before is again."""
-    before = xp.backend_name
+    before = "numba" if xp.compiles else xp.backend_name
     try:
         yield use(name)
     finally:
@@ -80,6 +87,14 @@ def why_no_gpu() -> str | None:
         return None if cupy.cuda.runtime.getDeviceCount() else "CuPy sees no GPU. Check the driver: nvidia-smi."
     except Exception as error:  # CuPy has its own error types, one for each way a driver can be missing
         return f"CuPy finds no usable GPU ({error}). Check the driver: nvidia-smi."
+
+
+def why_no_numba() -> str | None:
+    """Why Numba cannot be used here, as a sentence that says what to do; None where it can."""
+    for name in ("numba", "scipy"):  # Numba's products are SciPy's BLAS
+        if importlib.util.find_spec(name) is None:
+            return f"{name} is not installed. Install it: pip install 'dlcourse[fast]'."
+    return None
 
 
 def to_host(array: Any) -> np.ndarray:

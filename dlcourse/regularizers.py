@@ -31,7 +31,8 @@ class Regularizer:
 
 @settings
 class L1(Regularizer):
-    """The sum of absolute values: the same pull on every weight, so small ones end at zero (Tibshirani 1996).
+    """The sum of absolute values: the same pull on every weight (Tibshirani 1996). Small ones go towards zero, and
+    step back and forth across it; exactly zero they become by shrinkage.soft_threshold.
 
     value = λ Σ |w|
     grad ← grad + λ sign(w)          sign(0) = 0

@@ -1,11 +1,15 @@
 """Classes to grade: notebooks made of cells, honest and hostile students, and what is left of them afterwards."""
 
+import contextlib
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -246,3 +250,52 @@ def export(place, platform, zipped=False):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(data)
     return place
+
+
+# As an ordinary user
+
+USER = 54_321  # nobody has it
+
+
+@cache
+def ordinary():
+    """The words before a program's name that make it an ordinary user's; None where the tests are no root's."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        return None
+    places = [str(ROOT), str(ROOT / "tests"), *(path for path in sys.path if path.endswith("site-packages"))]
+    words = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
+    words += ["HOME=/nowhere", "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8", f"PYTHONPATH={os.pathsep.join(places)}"]
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        program = [*words, python, "-c", "import numpy, dlcourse.grading.batch"]
+        if not subprocess.run(program, cwd="/", capture_output=True).returncode:
+            return [*words, python]
+    return None
+
+
+@contextlib.contextmanager
+def shared_folder():
+    """One in which both may write, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+GRADE = """if True:
+    import sys
+    from functools import partial
+    from pathlib import Path
+    from classes import QUICK
+    from dlcourse.grading import executors
+    from dlcourse.grading.batch import grade_class
+    if __name__ == "__main__":
+        places = map(Path, sys.argv[1:])
+        grade_class(*places, partial(executors.processes, 2), notebooks=["momentum"], limits=QUICK)
+"""
+
+
+def grade_as_user(folder, out):
+    """The whole class by an ordinary user; what came out may then be read by anybody who is root."""
+    program = out.parent / "grade.py"
+    program.write_text(GRADE)
+    done = subprocess.run([*ordinary(), program, folder, out], cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -4,13 +4,26 @@ No undeserved point, nobody else touched, no leak, the batch goes on, and nothin
 """
 
 import csv
-import functools
 import os
 from pathlib import Path
 
 import pytest
 from attacks.files import FILES
-from classes import ATTACKS, FLOODS, QUICK, RIGHT, code_of, hand_in, needs_sandbox, peak_of_grading, shown, workers
+from classes import (
+    ATTACKS,
+    FLOODS,
+    QUICK,
+    RIGHT,
+    code_of,
+    grade_as_user,
+    hand_in,
+    needs_sandbox,
+    ordinary,
+    peak_of_grading,
+    shared_folder,
+    shown,
+    workers,
+)
 
 from dlcourse.grading import executors
 from dlcourse.grading.batch import grade_class
@@ -20,11 +33,22 @@ CANARY = "CANARY-" + "7h15-15-53cr37"
 HONEST = [f"honest {n}" for n in range(4)]
 
 
-@pytest.fixture(scope="module")
-def graded(tmp_path_factory):
+MODES = ["as it is", "as an ordinary user"]
+
+
+@pytest.fixture(scope="module", params=MODES)
+def graded(request):
     """Graded once, two at a time. CANARY lies where it must not be found: beside, in the environment, next door."""
-    folder = tmp_path_factory.mktemp("class")
-    (folder.parent / "solutions.txt").write_text(CANARY)
+    if request.param == MODES[1] and not ordinary():
+        pytest.skip("the tests run as an ordinary user, or cannot become one")
+    with shared_folder() as shared:
+        yield class_graded(shared, request.param == MODES[1])
+
+
+def class_graded(shared, by_user):
+    folder, out = shared / "class", shared / "out"
+    folder.mkdir()
+    (shared / "solutions.txt").write_text(CANARY)
     for name, attack in ATTACKS.items():
         hand_in(folder, name, code_of(attack))
     for name, (make, _) in FILES.items():
@@ -34,9 +58,10 @@ def graded(tmp_path_factory):
     os.environ["DLCOURSE_TEST_CANARY"] = CANARY
     before = set(workers())
     try:
-        out = folder.parent / "out"
-        pool = functools.partial(executors.processes, 2)
-        summary = grade_class(folder, out, pool, notebooks=["momentum"], limits=QUICK)
+        if by_user:
+            grade_as_user(folder, out)
+        summary = grade_class(folder, out, lambda: executors.processes(2), notebooks=["momentum"], limits=QUICK)
+        assert not (by_user and summary.fresh)  # all had been graded by the other
     finally:
         del os.environ["DLCOURSE_TEST_CANARY"]
     return summary, out, set(workers()) - before

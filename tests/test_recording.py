@@ -331,7 +331,7 @@ def test_every_rule_gives_the_same_with_other_calls(name, build, line, monkeypat
         monkeypatch.setattr(rewrites, "RULES", (*before, *chosen))
         recorded = assert_replays_as_plain(build(), LOSS, rows=(8, 8))
         (recording,) = recorded.recordings.values()
-        calls.append([getattr(call, "func", call) for call in recording.replay.calls])
+        calls.append([getattr(call, "func", call) for call in recording.run.calls])
         if line:
             assert (line in lines_of(recorded)) == bool(chosen)
     assert calls[0] != calls[1]

@@ -48,6 +48,7 @@ class Exercise:
     variants: Sequence[Callable[..., Any]] = ()
     examples: Sequence[tuple] = ()  # calls of the worked example in the stub: every check asks them too
     equal: Mapping[str, str] = field(default_factory=dict)  # for gate/: a change that changes nothing, and why
+    repair: bool = False  # is it handed out broken? Then the first of its mistakes is the script as it is handed out
     library: bool = False  # may the answer use dlcourse itself when it is graded? checks/ stay out of its reach
 
     @property

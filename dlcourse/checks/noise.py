@@ -14,7 +14,7 @@ from dlcourse.checks.runner import Seed
 # fmt: off
 def activations_and_dice(rng: np.random.Generator) -> list[tuple]:
     """The second call repeats the first; the next ones have another generator; the last are edges."""
-    calls = []
+    calls: list[tuple] = []
     for rate in (between(rng, 0.25, 0.29), between(rng, 0.71, 0.75), between(rng, 0.45, 0.6)):
         x = np.sign(rng.normal(size=(100, 80))) * rng.uniform(0.5, 2.0, (100, 80))
         seed = int(rng.integers(1 << 30))
@@ -119,7 +119,7 @@ def every_input_twice(rng: np.random.Generator) -> list[tuple]:
 
     Few inputs and many units: that many weights, and little to compute for someone who writes three loops.
     """
-    calls = []
+    calls: list[tuple] = []
     for rate in (between(rng, 0.25, 0.29), between(rng, 0.71, 0.75), between(rng, 0.45, 0.6)):
         x = np.vstack([np.diag(rng.choice([-1.0, 1.0], 12) * rng.uniform(0.5, 2.0, 12))] * 2)
         w = rng.choice([-1.0, 1.0], (12, 700)) * rng.uniform(0.5, 2.0, (12, 700))

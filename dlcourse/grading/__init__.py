@@ -3,6 +3,7 @@
 roll            who handed in what; platforms has the ways to name it, names how names are shown
 submissions     what they export, read without trusting any of it
 sandbox         where strangers' code runs: bubblewrap and limits; seccomp has the filter for system calls
+memory          a group of the kernel's for each worker, where one can be had
 worker          the process inside; with frames, rebuild and absent it is all of ours that is there
 worker_process  the same process seen from outside
 answers         a notebook and the calls of its exercises in, plain answers out, whatever the notebook does

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.grading import frames
+from dlcourse.grading import frames, memory
 from dlcourse.grading.sandbox import NoSandbox, Sandbox
 
 HEADER = 1 << 18  # bytes of a reply's header; texts in it are short
@@ -84,7 +84,7 @@ class Process:
         self.received = 0
 
     def __enter__(self) -> "Process":
-        self.process = self.closing.enter_context(self.sandbox.start(self.library))
+        self.process, self.group = self.closing.enter_context(self.sandbox.start(self.library))
         assert self.process.stdin and self.process.stdout
         self.requests, self.replies = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.requests, False)
@@ -175,7 +175,7 @@ class Process:
             return "ended"
         by_signal = -status if status < 0 else status - 128
         outside = by_signal > 0 if self.sandbox.safe and status < 0 else by_signal in OTHERS
-        return "killed" if outside else "ended"
+        return "killed" if outside and not memory.killed(self.group) else "ended"
 
 
 def innermost(pid: int) -> int:

@@ -35,6 +35,9 @@ class Replay:
         for call in self.calls:
             call()
 
+    def array(self, value: Value) -> Array:
+        return value.array
+
     def last_readers(self) -> dict[int, list[Value]]:
         """After which line an array may give its place away."""
         last: dict[int, int] = {}

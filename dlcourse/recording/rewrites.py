@@ -53,8 +53,9 @@ def share_bias_grad(program: Program, line: Value) -> bool:
                 and total.args[0] is dy
                 and only_user(program, total, other)
             ):
-                line.fn, line.args = "affine_grad", (dW, x, dy, db)
-                for gone in (product, total, other):
+                earlier, later = sorted((line, other), key=program.lines.index)
+                later.fn, later.args = "affine_grad", (dW, x, dy, db)
+                for gone in (product, total, earlier):
                     program.drop(gone)
                 return True
     return False

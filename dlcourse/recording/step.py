@@ -10,6 +10,8 @@ A setting that changes between two steps, or a layer that is frozen, is noticed,
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -58,7 +60,7 @@ class TrainingStep:
 
 
 def describe(how: "Recording | str") -> str:
-    return f"plain formulas: {how}" if isinstance(how, str) else f"replayed, {len(how.replay.calls)} calls"
+    return f"plain formulas: {how}" if isinstance(how, str) else how.how
 
 
 class Recording:
@@ -76,12 +78,16 @@ class Recording:
                 raise CannotRecord(f"{key[1]} changes from step to step")
         self.program = rewrite(Program(first.tape.lines, first.kept()))
         self.carry(first)
-        self.replay = Replay(self.program, lambda where: vars(self.owners[where[0]])[where[1]])
-        self.x, self.t, self.prediction, self.value = (
-            self.program.final(v.value) for v in (first.x, first.t, first.prediction, first.value)
-        )
-        self.find(first)
+        self.compilation: Any = None
+        self.first, self.run = first, Replay(self.program, self.generator)
+        self.how = f"replayed, {len(self.run.calls)} calls"
+        self.find()
+        self.take_for_granted()
         self.compare(first.results, x, t)
+        self.compilation = compilation(self.program, network, self.generator) if xp.compiles else None
+
+    def generator(self, where: Any) -> np.random.Generator:
+        return vars(self.owners[where[0]])[where[1]]  # type: ignore[no-any-return]
 
     def carry(self, first: Rehearsal) -> None:
         """An attribute that is read and then assigned anew would have to be handed on from step to step."""
@@ -91,20 +97,24 @@ class Recording:
             if array is not None and any(self.program.users(value) for value in reads):
                 raise CannotRecord(f"{name} is handed on from step to step; `remember` is made for that")
 
-    def find(self, first: Rehearsal) -> None:
-        """Where the step leaves things, and what must stay as it is for the program to hold."""
+    def find(self) -> None:
+        """Where the executor in use reads its batch and leaves its results."""
+        first, array = self.first, self.run.array
 
-        def array(recorded: Any) -> Array:
-            return self.program.final(recorded.value).array
+        def final(recorded: Any) -> Array:
+            return array(self.program.final(recorded.value))
 
-        self.leaves = [(vars(self.owners[n]), name, resolved(v, array)) for (n, name), v in first.left.items()]
-        self.outputs = resolved(first.outputs, array)
-        left = set(first.left)
+        self.x, self.t, self.prediction, self.value = map(final, (first.x, first.t, first.prediction, first.value))
+        self.leaves = [(vars(self.owners[n]), name, resolved(v, final)) for (n, name), v in first.left.items()]
+        self.outputs = resolved(first.outputs, final)
+
+    def take_for_granted(self) -> None:
+        """What must stay as it is for the program to hold."""
         self.settings = [
             (vars(owner), name, value)
             for number, owner in enumerate(self.owners)
             for name, value in vars(owner).items()
-            if (number, name) not in left and name not in BOOKKEEPING
+            if (number, name) not in self.first.left and name not in BOOKKEEPING
         ]
         self.settings += [(self.network.parameters.vectors, *item) for item in self.network.parameters.vectors.items()]
         self.frozen = [getattr(owner, "frozen", False) for owner in self.owners]
@@ -117,33 +127,70 @@ class Recording:
         return self.frozen == [getattr(owner, "frozen", False) for owner in self.owners]
 
     def __call__(self, x: Array, t: Array) -> tuple[Array, Array]:
-        np.copyto(self.x.array, x)
-        np.copyto(self.t.array, t)
-        self.replay()
+        if self.compilation is not None and (self.compilation.ready or self.compilation.failed):
+            self.switch(x, t)
+        np.copyto(self.x, x)
+        np.copyto(self.t, t)
+        self.run()
         for owner, name, value in self.leaves:
             owner[name] = value
         self.network.outputs = self.outputs
-        return self.prediction.array, self.value.array.copy()
+        return self.prediction, self.value.copy()
 
-    def compare(self, results: list[Array], x: Array, t: Array) -> None:
-        """Replay once, look whether it gives what the plain formulas gave, and take it back."""
-        memories = [memory_of(owner) for owner in self.owners]
-        before = [{name: array.copy() for name, array in memory.items()} for memory in memories]
+    def results(self) -> list[Array]:
+        memory = [array for owner in self.owners for array in memory_of(owner).values()]
+        return [self.prediction, self.value, *self.network.parameters.vectors.values(), *memory]
+
+    @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """What is tried in here leaves no trace: memories, dice and attributes are as they were."""
+        memories = [array for owner in self.owners for array in memory_of(owner).values()]
+        before = [array.copy() for array in memories]
         dice = [(v.bit_generator, v.bit_generator.state) for _, _, v in self.settings if hasattr(v, "bit_generator")]
         left = [(owner, name, owner.get(name, self)) for owner, name, _ in self.leaves]
-        prediction, value = self(x, t)
-        ours = [prediction, value, *self.network.parameters.vectors.values()]
-        ours += [array for memory in memories for array in memory.values()]
-        same = all(map(within_rounding, ours, results))
-        for memory, old in zip(memories, before, strict=True):
-            for name, array in old.items():
-                memory[name][...] = array
+        yield
+        for array, old in zip(memories, before, strict=True):
+            array[...] = old
         for generator, state in dice:
             generator.state = state
+        for owner, name, value in left:
+            owner.pop(name) if value is self else owner.__setitem__(name, value)
+
+    def compare(self, results: list[Array], x: Array, t: Array) -> None:
+        """Replay once, and look whether it gives what the plain formulas gave."""
+        with self.taken_back():
+            self(x, t)
+            same = all(map(within_rounding, self.results(), results))
         if not same:
-            for owner, name, old in left:
-                owner.pop(name) if old is self else owner.__setitem__(name, old)
             raise CannotRecord("its replay differs from the plain formulas")
+
+    def switch(self, x: Array, t: Array) -> None:
+        """From NumPy to the compiled function, if it gives the same."""
+        compiled, self.compilation = self.compilation, None
+        replay, how = self.run, self.how
+        if not compiled.failed:
+            with self.taken_back():
+                self(x, t)
+                results = [array.copy() for array in self.results()]
+            try:
+                self.run, self.how = compiled, "compiled by Numba"
+                self.find()
+                self.compare(results, x, t)
+                return
+            except CannotRecord:
+                compiled.failed = "its results differ from NumPy's"
+        self.run, self.how = replay, f"{how}; not compiled: {compiled.failed}"
+        self.find()
+
+
+def compilation(program: Program, network: Network, generator: Any) -> Any:
+    """The program on its way to become one compiled function."""
+    from dlcourse.recording.compiled import Compilation, NotCompiled
+
+    try:
+        return Compilation(program, network.lanes, generator)
+    except CannotRecord as error:
+        return NotCompiled(str(error))
 
 
 def within_rounding(ours: Array, theirs: Array) -> bool:
