@@ -65,16 +65,16 @@ def penalized(data, std, l1, l2, steps=600):
 
 @trial(
     claim="L2 spreads the work over inputs that say the same; L1 does not.",
-    space=LAYER | {"noise": Uniform(0, 0.3, "noise of the copies"), "strength": Log(0.003, 0.1, "λ of L2")},
+    space=LAYER | {"jitter": Uniform(0, 0.3, "noise of the copies"), "strength": Log(0.01, 0.1, "λ of L2")},
     sides="one layer, every input given twice: L2; no penalty; L1, of eight strengths the one that fits as well as L2",
     measure="how unevenly copies share, Σ|w₁ − w₂| / Σ|w₁ + w₂|: the more even of L1 and no penalty, minus L2",
     unit="points",
     designs=40,
 )
-def l2_spreads_weights(data, size, wrong, std, noise, strength, seed):
+def l2_spreads_weights(data, size, wrong, std, jitter, strength, seed):
     data, rng, l1 = nets.split(data, size, seed, wrong=wrong, test=1).train, np.random.default_rng(seed), np.zeros(10)
     twice = np.repeat(data.x, 2, axis=1)
-    twice = (twice + noise * twice.std() * rng.normal(size=twice.shape)).astype("float32")
+    twice = (twice + jitter * twice.std() * rng.normal(size=twice.shape)).astype("float32")
     l1[2:] = 0.002 * 2.0 ** np.arange(8)
     w, loss = penalized(Dataset(twice, data.y), std, l1, [0, strength, *[0] * 8])
     one, other = w[:, ::2], w[:, 1::2]
@@ -104,7 +104,7 @@ def l2_punishes_large_weights(data, size, wrong, std, strength, seed):
     claim="L2 and weight decay are the same thing, if each may choose its λ.",
     space={
         "rule": OneOf(("SGD", "momentum", "Adam"), "the rule"),
-        "strength": Log(0.003, 0.1, "λ of L2"),
+        "strength": Log(0.01, 0.1, "λ of L2"),
         "size": OneOf((100, 200), "examples"),
         "units": Whole(8, 32, "hidden units", log=True),
         "steps": Whole(50, 200, "steps", log=True),
@@ -174,7 +174,7 @@ def dropout_is_ridge(p, inputs, examples, together, scale, seed):
         "inputs": Whole(2, 100, "inputs", log=True),
         "examples": Whole(2, 200, "examples", log=True),
         "fall": Uniform(0, 3, "fall of the inputs' sizes"),
-        "noise": Log(0.01, 10, "noise"),
+        "scatter": Log(0.01, 10, "noise"),
     },
     sides="least squares by descent from zero, stopped; and the exact answer with the penalty",
     measure="their distance, as a share of the answer's length, 35 % at most",
@@ -182,10 +182,10 @@ def dropout_is_ridge(p, inputs, examples, together, scale, seed):
     margin=35,
     designs=200,
 )
-def stopping_is_ridge(steps, share, inputs, examples, fall, noise, seed):
+def stopping_is_ridge(steps, share, inputs, examples, fall, scatter, seed):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(examples, inputs)) * np.arange(1.0, inputs + 1) ** -fall
-    y = x @ rng.normal(size=inputs) + noise * rng.normal(size=examples)
+    y = x @ rng.normal(size=inputs) + scatter * rng.normal(size=examples)
     u, s, v = np.linalg.svd(x, full_matrices=False)
     rate = share / s[0] ** 2
     by_ridge = shrinkage.ridge(x, y, 1 / (rate * steps))
