@@ -61,6 +61,7 @@ from dlcourse.sweeps import sweep
 from dlcourse.claims import judge
 from dlcourse.curvature import largest_curvature
 from dlcourse.diagnostics import activation_statistics, check_gradient, learning_rate_range_test
+from dlcourse.recording import operations
 from dlcourse.source import show_source
 from dlcourse.surfaces import newton_path
 
@@ -79,8 +80,8 @@ __all__ = [
     "Uniform", "UnitNorm", "Warmup", "WeightNormDense", "Xavier", "Zeros", "activation_statistics",
     "average_weights", "check", "check_gradient", "checks", "clip_by_norm", "clip_by_value", "datasets", "fans",
     "fit", "judge", "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path",
-    "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host", "train_members",
-    "training_steps", "trial", "trials", "use", "using",
+    "operations", "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host",
+    "train_members", "training_steps", "trial", "trials", "use", "using",
 ]  # fmt: skip
 
 # Names that bring matplotlib or ipywidgets along are fetched when first asked for.

@@ -1,4 +1,4 @@
-"""New images from old ones: changes that leave the label true. Simple → hard.
+"""New images from old ones, by changes that should leave the label true: a flip does for a cat, not for a 2.
 
     images = augment(images, rng)               (batch, height, width, channels), floats → the same, a new array
 

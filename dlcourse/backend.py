@@ -10,6 +10,7 @@ were made. Pictures and files take host arrays: `to_host(array)` brings one back
 """
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import numpy as np
 
 from dlcourse.settings import refuse
 
-BACKENDS = ("numpy", "cupy")
+BACKENDS = ("numpy", "cupy", "numba")
 Array = Any  # numpy.ndarray or cupy.ndarray
 
 
@@ -43,27 +44,33 @@ xp.__getattr__ = first_look
 
 
 def use(name: str) -> str:
-    """Switch to "numpy", "cupy", or "auto": CuPy where there is a GPU for it, NumPy elsewhere.
+    """Switch to "numpy", "cupy", "numba", or "auto": CuPy where there is a GPU for it, NumPy elsewhere.
 
-    Returns the name of the backend now in use. Raises BackendError, saying what to install, if there is no
-    such thing here.
+    "numba" is NumPy, and training steps that Numba compiles in the background: the results are the same within
+    rounding, not to the last bit. A network built with the one may be used with the other.
+
+    Returns the name of the backend now in use. Raises BackendError, saying what to install, if there is no such thing
+    here.
     """
     if name == "auto":
         name = "numpy" if why_no_gpu() else "cupy"
     if name not in BACKENDS:
-        refuse("use.name", 'be "numpy", "cupy" or "auto"', name, "NumPy works everywhere.")
+        refuse("use.name", 'be "numpy", "cupy", "numba" or "auto"', name, "NumPy works everywhere.")
     if name == "cupy" and (reason := why_no_gpu()):
         raise BackendError(f'use("cupy") must find CuPy and a GPU; {reason} NumPy works meanwhile: use("numpy").')
-    module = importlib.import_module(name)
+    if name == "numba" and (reason := why_no_numba()):
+        raise BackendError(f'use("numba") must find Numba; {reason} NumPy works meanwhile: use("numpy").')
+    home = "numpy" if name == "numba" else name
+    module = importlib.import_module(home)
     xp.__dict__.clear()
-    xp.__dict__.update(vars(module), __getattr__=first_look, backend_name=name)
+    xp.__dict__.update(vars(module), __getattr__=first_look, backend_name=home, compiles=name == "numba")
     return name
 
 
 @contextmanager
 def using(name: str) -> Iterator[str]:
     """Inside `with using("cupy"):` that backend is in use; afterwards the one before is again."""
-    before = xp.backend_name
+    before = "numba" if xp.compiles else xp.backend_name
     try:
         yield use(name)
     finally:
@@ -82,8 +89,23 @@ def why_no_gpu() -> str | None:
         return f"CuPy finds no usable GPU ({error}). Check the driver: nvidia-smi."
 
 
+def why_no_numba() -> str | None:
+    """Why Numba cannot be used here, as a sentence that says what to do; None where it can."""
+    for name in ("numba", "scipy"):  # Numba's products are SciPy's BLAS
+        if importlib.util.find_spec(name) is None:
+            return f"{name} is not installed. Install it: pip install 'dlcourse[fast]'."
+    return None
+
+
 def to_host(array: Any) -> np.ndarray:
-    """The array as NumPy's: itself if it is one, a copy if it lives on a GPU."""
+    """The array as NumPy's: itself if it is one, a copy if it lives on a GPU. Refuses masked values."""
+    if isinstance(array, np.ma.MaskedArray):
+        if np.ma.is_masked(array):
+            hidden = int(np.ma.count_masked(array))
+            refuse(
+                "dlcourse.array", "hold no masked values", f"{hidden} masked", "Fill them, or leave those examples out."
+            )
+        return array.data
     if isinstance(array, np.ndarray):
         return array
     if type(array).__module__.partition(".")[0] == "cupy":
@@ -93,24 +115,19 @@ def to_host(array: Any) -> np.ndarray:
 
 def to_device(array: Any, dtype: Any = None) -> Array:
     """The array where the backend in use computes, in `dtype` if one is given. No copy if it is there already."""
-    if xp.backend_name == "numpy":
+    if getattr(array, "recording", False):  # an array of the machine room, see recording/
+        return array if dtype is None else array.astype(dtype)
+    if xp.backend_name == "numpy" or isinstance(array, np.ma.MaskedArray):
         array = to_host(array)
     return xp.asarray(array, dtype)
 
 
-def weak(setting: Any, theta: Array, what: str) -> Any:
-    """A number as it is; a column, one value per lane, in theta's own dtype and on its device.
-
-    NumPy lets a Python number take the dtype of the array it meets ("weak"). Treating a column alike
-    makes a lane's arithmetic that of a single run, bit for bit. A column that does not fit is refused as `what`.
-    """
-    if not isinstance(setting, np.ndarray):
-        return setting
-    shape = getattr(theta, "shape", ())
-    if setting.shape[:-1] != shape[:-1]:
-        rule = f"have one row for each lane of theta, whose shape is {shape}"
-        refuse(what, rule, setting.shape, "A column is (lanes, 1).")
-    return to_device(setting, theta.dtype)
+def floating(x: Any) -> Array:
+    """x on the device, in floating-point numbers: as it is if it holds them already."""
+    if getattr(getattr(x, "dtype", None), "kind", "") == "f" and not isinstance(x, np.ma.MaskedArray):
+        return x
+    x = to_device(x)
+    return x if x.dtype.kind == "f" else x.astype(float)
 
 
 def is_array(value: object) -> bool:
@@ -126,6 +143,17 @@ def scipy(part: str) -> Any:
 def erf(x: Array) -> Array:
     """The error function, which NumPy lacks."""
     return scipy("special").erf(x)
+
+
+def sliding_windows(x: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """All windows of this shape onto axes of x, as a view: their axes come last. (CuPy has `as_strided` only.)"""
+    if xp.backend_name == "numpy":
+        return np.lib.stride_tricks.sliding_window_view(x, shape, axes)
+    places = list(x.shape)
+    for axis, length in zip(axes, shape, strict=True):
+        places[axis] -= length - 1
+    strides = (*x.strides, *(x.strides[axis] for axis in axes))
+    return xp.lib.stride_tricks.as_strided(x, (*places, *shape), strides)
 
 
 def norm(x: Array, axis: int | tuple[int, ...]) -> Array:

@@ -15,6 +15,11 @@ from pathlib import Path
 from dlcourse import __version__
 from dlcourse.workspace import DEFAULT_FOLDER, UserError
 
+# The naming schemes of grading/platforms.py; its table is not read before it is needed.
+PLATFORMS = (
+    "moodle", "brightspace", "blackboard", "gradescope", "sakai", "ilias", "github", "canvas", "plain",
+)  # fmt: skip
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -59,16 +64,17 @@ def doctor(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     from dlcourse.checks.notebook import check_notebook
 
-    results = []
-    for passed, text in check_notebook(args.notebook):
+    solved: dict[str, bool] = {}
+    for name, passed, text in check_notebook(args.notebook):
         print(text, end="\n\n", flush=True)
-        results.append(passed)
-    if not results:
+        if name:
+            solved[name] = passed
+    if not solved:
         raise UserError(
             f"NOTEBOOK must hold checks, dlcourse.check(…); got notebook={args.notebook}. Take an exercise."
         )
-    print(f"{sum(results)} of {len(results)} solved")
-    return 0 if all(results) else 1
+    print(f"{sum(solved.values())} of {len(solved)} solved")
+    return 0 if all(solved.values()) else 1
 
 
 def grade(args: argparse.Namespace) -> int:
@@ -78,11 +84,12 @@ def grade(args: argparse.Namespace) -> int:
 
 
 def progress(args: argparse.Namespace) -> int:
-    from dlcourse.checks import exercises
     from dlcourse.checks.progress import overview
+    from dlcourse.checks.tables import exercises, look_in
 
-    beside = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else Path()
-    for line in overview(args.folder or beside, exercises()):
+    folder = args.folder or (DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else Path())
+    look_in(folder)
+    for line in overview(folder, exercises()):
         print(line)
     return 0
 
@@ -121,6 +128,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="handed out; default: what half of the class has",
+    )
+    command.add_argument(
+        "--names", choices=PLATFORMS, help="whose way to name students it is; default: the one that fits the class"
+    )
+    command.add_argument(
+        "--exercises", metavar="FILE", type=Path, help="your own (default: dlcourse_exercises.py, where there is one)"
     )
     where = command.add_mutually_exclusive_group()
     where.add_argument("--jobs", metavar="N", type=int, help="processes here; default: one for each core")

@@ -9,9 +9,9 @@ gains, shifts and what is frozen stay as they are, and so does a column that hol
 
 from typing import Annotated, Any
 
-from dlcourse.backend import Array, norm, weak, xp
+from dlcourse.backend import Array, norm, xp
 from dlcourse.parameters import Parameters
-from dlcourse.settings import positive, settings
+from dlcourse.settings import check_columns, positive, settings
 
 Limit = Annotated[Any, positive, "3 or 4 is usual; a (lanes, 1) column gives each lane its own."]
 
@@ -36,11 +36,11 @@ class MaxNorm(Constraint):
     limit: Limit
 
     def project(self, parameters: Parameters) -> None:
-        limit = weak(self.limit, parameters.theta, "MaxNorm.limit")
+        check_columns(self, parameters.theta)
         for w in parameters.weights():
             length = column_lengths(w, parameters)
-            inside = xp.isfinite(length) & (length > per_window(limit, w))
-            w *= xp.where(inside, per_window(limit, w) / xp.where(inside, length, 1), 1).astype(w.dtype)
+            outside = xp.isfinite(length) & (self.limit < length)
+            w *= xp.where(outside, self.limit / xp.where(outside, length, 1), 1)
 
 
 @settings
@@ -53,14 +53,9 @@ class UnitNorm(Constraint):
     def project(self, parameters: Parameters) -> None:
         for w in parameters.weights():
             length = column_lengths(w, parameters)
-            w /= xp.where(xp.isfinite(length) & (length > 0), length, 1).astype(w.dtype)
+            w /= xp.where(xp.isfinite(length) & (length > 0), length, 1)
 
 
 def column_lengths(w: Array, parameters: Parameters) -> Array:
     """(lanes?, 1, …, 1, units): the length over all axes but the last, for each lane."""
     return norm(w, axis=tuple(range(len(parameters.lead), w.ndim - 1)))
-
-
-def per_window(setting: Any, w: Array) -> Any:
-    """A (lanes, 1) column with as many axes as w."""
-    return setting.reshape(-1, *[1] * (w.ndim - 1)) if hasattr(setting, "reshape") else setting

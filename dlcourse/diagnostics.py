@@ -162,7 +162,6 @@ def activation_statistics(network: Network, x: Any, loss: Loss | None = None, y:
     """
     signals, out = [], network.enter(x)
     before = {name: array.copy() for name, array in network.state().items()}  # running statistics see no test
-    network.release()
     for layer in network.layers:
         out = layer.forward(out, training=True)
         signals.append(out.copy())
@@ -239,7 +238,6 @@ def learning_rate_range_test(
             losses.append(float(step.loss))
             if not losses[-1] < 4 * min(losses):
                 break
-    network.release()
     network.load_state(before)
     seen = np.array(losses)
     return RangeTest(rates[: len(seen)], seen, float(steepest(rates[: len(seen)], seen)))

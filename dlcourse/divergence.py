@@ -11,9 +11,9 @@ from dlcourse.optimizers import SGD, Momentum, Nesterov, Optimizer
 
 
 def where_it_shows(network: Network) -> str:
-    """Right after the step: the layers still hold what they computed, so the first without finite numbers is named."""
-    for number, layer in enumerate(network.layers):
-        if layer.keep.y is not None and not np.isfinite(to_host(layer.keep.y)).all():
+    """Right after the step: the first layer whose output does not hold finite numbers only is named."""
+    for number, (layer, y) in enumerate(zip(network.layers, network.outputs, strict=True)):
+        if not np.isfinite(to_host(y)).all():
             return f"the output of layer {number}, {type(layer).__name__}"
     return "the loss"
 

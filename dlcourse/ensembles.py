@@ -115,16 +115,12 @@ def snapshot_ensemble(
     for step in training_steps(network, loss, optimizer, train, **fit_settings):
         if step.ends_epoch and (step.epoch + 1) % epochs_per_cycle == 0:
             snapshots.append(snapshot(network))
-    network.release()
     return Ensemble(snapshots)
 
 
 def snapshot(network: Network) -> Network:
     """A copy of the network as it is now; training goes on without it."""
-    network.release()
-    twin = copy.deepcopy(network)
-    twin.parameters.bind()
-    return twin
+    return copy.deepcopy(network)
 
 
 def average_weights(networks: Sequence[Network], x: Any = None) -> Network:
@@ -153,7 +149,7 @@ def average_weights(networks: Sequence[Network], x: Any = None) -> Network:
 def renew_statistics(network: Network, x: Any) -> None:
     """Running statistics := those of x, in one pass over all of it."""
     keeping = [layer for top in network.layers for layer in top.walk() if layer.memory]
-    before = [layer.decay for layer in keeping]  # type: ignore[attr-defined]
+    before = [layer.decay for layer in keeping]
     for layer in keeping:
         layer.decay = 0.0  # type: ignore[attr-defined]
     network.forward(x, training=True)

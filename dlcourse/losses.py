@@ -1,18 +1,14 @@
 """How wrong a prediction is, and which way is better.
 
-    value = loss.forward(prediction, target)    the mean over the batch: one number, or one per lane
-    dprediction = loss.backward()               d(value)/d(prediction)
-
-Sums over a batch or over classes are written as products with a vector of ones (`z @ ones`): the same sum, on
-the fastest road a processor has, and in the same order for one lane as for many.
+value = loss.forward(prediction, target)    the mean over the batch: one number, or one per lane
+dprediction = loss.backward()               d(value)/d(prediction)
 """
 
-from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
 
-from dlcourse.backend import Array, to_device, to_host, xp
+from dlcourse.backend import Array, floating, to_device, to_host, xp
 from dlcourse.settings import refuse, settings, share
 
 
@@ -20,6 +16,7 @@ class Loss:
     """The interface of every loss. A subclass writes prepare, compare and backward."""
 
     def forward(self, prediction: Array, target: Any) -> Array:
+        prediction = floating(prediction)
         target = self.prepare(target, prediction.shape[-1:], prediction.dtype)
         if target.shape[-2] != prediction.shape[-2]:
             rule = f"have one row for each of the {prediction.shape[-2]} predictions"
@@ -70,12 +67,11 @@ class MeanSquaredError(Loss):
 
     def compare(self, prediction: Array, target: Array) -> Array:
         self.difference = prediction - target
-        per_example, mean = sum_and_mean(prediction)
-        return (mean @ (self.difference**2 @ per_example))[..., 0, 0] / prediction.shape[-1]
+        return batch_mean((self.difference**2).mean(axis=-1, keepdims=True))
 
     def backward(self) -> Array:
         batch, outputs = self.difference.shape[-2:]
-        return self.difference * (2 / (batch * outputs))
+        return 2 * self.difference / (batch * outputs)
 
     def draw_score(self, rng: np.random.Generator) -> Array:
         """Of a normal law with variance 1 around the prediction: a draw less its mean."""
@@ -107,16 +103,16 @@ class SoftmaxCrossEntropy(Loss):
         return (1 - s) * t + s / classes if s else t
 
     def compare(self, prediction: Array, target: Array) -> Array:
-        over_classes, mean = sum_and_mean(prediction)
         z = prediction - prediction.max(axis=-1, keepdims=True)  # (..., batch, classes)
-        p = xp.exp(z)
-        total = p @ over_classes  # (..., batch, 1)
-        p /= total
-        self.p, self.t = p, target
-        return (mean @ (xp.log(total) - (z * target) @ over_classes))[..., 0, 0]
+        e = xp.exp(z)
+        total = e.sum(axis=-1, keepdims=True)
+        self.p, self.t = e / total, target
+        score = (target * where_true(z, target)).sum(axis=-1, keepdims=True)
+        return batch_mean(xp.log(total) - score)
 
     def backward(self) -> Array:
-        return (self.p - self.t) * (1 / self.p.shape[-2])
+        batch = self.p.shape[-2]
+        return (self.p - self.t) / batch
 
     def draw_score(self, rng: np.random.Generator) -> Array:
         """p − t with t a class drawn with the probabilities p."""
@@ -149,14 +145,14 @@ class Hinge(Loss):
         return t
 
     def compare(self, prediction: Array, target: Array) -> Array:
-        over_classes, mean = sum_and_mean(prediction)
-        true = (prediction * target) @ over_classes  # (..., batch, 1)
-        self.pays, self.t = xp.maximum(prediction - true + (1 - target), 0), target
-        return (mean @ (self.pays @ over_classes))[..., 0, 0]
+        true = where_true(prediction, target).sum(axis=-1, keepdims=True)  # (..., batch, 1)
+        wrong = target == 0
+        self.pays, self.t = xp.where(wrong, xp.maximum(prediction - true + 1, 0), 0), target
+        return batch_mean(self.pays.sum(axis=-1, keepdims=True))
 
     def backward(self) -> Array:
-        d = xp.sign(self.pays)
-        return (d - self.t * d.sum(axis=-1, keepdims=True)) * (1 / d.shape[-2])
+        d, batch = xp.sign(self.pays), self.pays.shape[-2]
+        return (d - self.t * d.sum(axis=-1, keepdims=True)) / batch
 
     def accuracy(self, prediction: Array, target: Array) -> Array:
         return share_right(prediction, target)
@@ -191,11 +187,11 @@ def one_hot(labels: Any, classes: int, loss: str = "SoftmaxCrossEntropy") -> np.
     return np.eye(classes, dtype="float32")[labels]
 
 
-def sum_and_mean(prediction: Array) -> tuple[Array, Array]:
-    """Ones (outputs, 1) to sum a row with, and 1/batch (1, batch) to average the batch with."""
-    return constants(xp.backend_name, *prediction.shape[-2:], prediction.dtype)
+def batch_mean(values: Array) -> Array:
+    """The mean of (..., batch, 1) over the batch; of no examples 0."""
+    return values.sum(axis=(-2, -1)) / max(values.shape[-2], 1)
 
 
-@lru_cache(maxsize=64)
-def constants(backend: str, batch: int, outputs: int, dtype: Any) -> tuple[Array, Array]:
-    return xp.ones((outputs, 1), dtype), xp.full((1, batch), 1 / max(batch, 1), dtype)
+def where_true(scores: Array, target: Array) -> Array:
+    """The scores of classes that are true, 0 for the others: a score of −∞ there costs nothing, but 0 · ∞ is NaN."""
+    return xp.where(target > 0, scores, 0)

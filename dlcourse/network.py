@@ -1,7 +1,6 @@
 """Layers in a row over one theta."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.parameters import Parameters
 from dlcourse.saving import load_network, save_network
-from dlcourse.settings import SettingError, check, check_lane, count, is_whole, refuse, suggest_names
+from dlcourse.settings import SettingError, check, check_lane, count, is_list, is_whole, plain, refuse, suggest_names
 
 
 class Network:
@@ -49,7 +48,10 @@ class Network:
         self.seed, self.lanes = seed, lanes
         self.parameters = Parameters(self.layers, lanes, dtype)
         self.backend = xp.backend_name
-        self.reserved: int | None = None
+        self.outputs: list[Array] = []  # of every layer, in the last pass
+        for layer in self.layers:
+            for each in layer.walk():
+                each.in_network = True
         self.reset()
 
     def reset(self) -> None:
@@ -110,9 +112,7 @@ class Network:
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Scores for a batch: (batch, *input_shape) → (batch, outputs), or (lanes, batch, outputs)."""
-        x = self.enter(x)
-        self.release()
-        return self.run(x, training)
+        return self.run(self.enter(x), training)
 
     def backward(self, dy: Array) -> Array:
         """The gradient of the last forward pass into every grad window; returns d(loss)/dx."""
@@ -135,8 +135,10 @@ class Network:
 
     def run(self, x: Array, training: bool) -> Array:
         """`forward` without the checks at the door."""
+        self.outputs = []
         for layer in self.layers:
             x = layer.forward(x, training and not layer.frozen)
+            self.outputs.append(x)
         return x
 
     def enter(self, x: Any) -> Array:
@@ -149,25 +151,6 @@ class Network:
             rule = f"have the shape (batch, {', '.join(map(str, self.input_shape))})"
             refuse("Network.x", rule, x.shape, "The axes after the batch are input_shape.")
         return x
-
-    def reserve(self, rows: int) -> None:
-        """Keep every layer's arrays for training steps of `rows` examples (see layers/base.py)."""
-        if self.reserved != rows:
-            lanes: Shape = ()
-            for layer in self.layers:
-                lanes = layer.reserve(rows, lanes, self.parameters.lead, self.parameters.dtype)
-            for layer, following in pairwise(self.layers):
-                following.read_from(layer)
-            self.layers[0].needs_dx = False
-            self.reserved = rows
-
-    def release(self) -> None:
-        """Outside training every pass makes its own arrays again, which are the caller's to keep."""
-        if self.reserved is not None:
-            for layer in self.layers:
-                layer.release()
-            self.layers[0].needs_dx = True
-            self.reserved = None
 
     def summary(self) -> str:
         """One line per layer: what it is, the shape of its output, its number of parameters."""
@@ -186,7 +169,7 @@ class Network:
         return "\n".join(f"{name:<20}{shape:>16}{size:>12}".rstrip() for name, shape, size in rows)
 
     def __repr__(self) -> str:
-        options = f", seed={self.seed!r}" + (f", lanes={self.lanes}" if self.lanes else "")
+        options = f", seed={plain(self.seed)!r}" + (f", lanes={self.lanes}" if self.lanes else "")
         if self.parameters.dtype != np.float32:
             options += f", dtype={self.parameters.dtype.name!r}"
         return f"Network({self.layers!r}, input_shape={self.input_shape}{options})"
@@ -197,7 +180,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def check_shape(shape: Any) -> Shape:
-    if not isinstance(shape, tuple | list) or not shape or not all(is_whole(n) and n > 0 for n in shape):
+    if not is_list(shape) or not len(shape) or not all(is_whole(n) and n > 0 for n in shape):
         refuse("Network.input_shape", "be a tuple of whole numbers above 0", shape, "For 64 features: (64,).")
     return tuple(int(n) for n in shape)
 
@@ -212,4 +195,8 @@ def check_layers(layers: Any) -> list[Layer]:
     everything = [inner for layer in layers for inner in layer.walk()]
     if len({id(layer) for layer in everything}) < len(everything):
         refuse("Network.layers", "hold each layer once", layers, "A layer remembers its last batch: make a second one.")
+    for layer in everything:
+        if layer.in_network:
+            rule = "be new: a layer has one place in one network"
+            refuse("Network.layers", rule, layer, "Make the layers anew for each network, in a function say.")
     return layers

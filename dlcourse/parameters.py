@@ -5,8 +5,7 @@
 
 A layer's `W`, `b`, `dW`, `db` are windows: views onto a stretch of these vectors, in the shape the layer
 thinks in. So an optimizer is one line on one vector, a snapshot is `theta.copy()`, and an average of networks
-is an average of vectors. Change theta in place only (`theta -= …`, `theta[:] = …`): a new array would leave the
-windows looking at the old one.
+is an average of vectors. To assign theta or grad is to write into them: windows never look at an old vector.
 """
 
 import math
@@ -56,9 +55,33 @@ class Parameters:
             for window in layer.windows.values():
                 window.start = self.windows[-1].stop if self.windows else 0
                 self.windows.append(window)
-        self.theta = xp.zeros((*self.lead, self.size), dtype)
-        self.grad = xp.zeros((*self.lead, self.size), dtype)
+        self.vectors = {name: xp.zeros((*self.lead, self.size), dtype) for name in ("theta", "grad")}
         self.bind()
+
+    @property
+    def theta(self) -> Array:
+        return self.vectors["theta"]
+
+    @theta.setter
+    def theta(self, values: Any) -> None:
+        self.write("theta", values)
+
+    @property
+    def grad(self) -> Array:
+        return self.vectors["grad"]
+
+    @grad.setter
+    def grad(self, values: Any) -> None:
+        self.write("grad", values)
+
+    def write(self, name: str, values: Any) -> None:
+        vector = self.vectors[name]
+        if values is vector:  # theta -= step: done already
+            return
+        shape = getattr(values, "shape", np.shape(values))
+        if shape not in ((), vector.shape):
+            refuse(f"Parameters.{name}", f"have the shape {vector.shape}", shape, "It is written into that vector.")
+        vector[...] = to_device(values, self.dtype)
 
     def bind(self) -> None:
         """Let every layer look at this theta and this grad."""
@@ -98,11 +121,9 @@ class Parameters:
         for window, values in frozen:
             self.view(self.theta, window)[...] = values
 
-    def view(self, vector: Array, first: Window, last: Window | None = None) -> Array:
-        """The window onto `vector`, or one onto `first` and `last` together, stacked as rows."""
-        last = last or first
-        shape = first.shape if last is first else (first.shape[0] + last.shape[0], *first.shape[1:])
-        return vector[..., first.start : last.stop].reshape((*self.lead, *shape))
+    def view(self, vector: Array, window: Window) -> Array:
+        """The window onto `vector`."""
+        return vector[..., window.start : window.stop].reshape((*self.lead, *window.shape))
 
     def initialize(self, seed: int | Sequence[int] = 0) -> None:
         """Draw every window anew. A sequence of seeds, one per lane, gives each lane a start of its own."""

@@ -12,9 +12,9 @@ shrinks θ behind the optimizer's back, is a setting of AdamW and SGDW; the two 
 
 from typing import Annotated, Any
 
-from dlcourse.backend import Array, weak, xp
+from dlcourse.backend import Array, xp
 from dlcourse.parameters import Parameters
-from dlcourse.settings import not_negative, settings
+from dlcourse.settings import check_columns, not_negative, settings
 
 Strength = Annotated[Any, not_negative, "1e-4 is a cautious start; a (lanes, 1) column gives each lane its own."]
 
@@ -28,14 +28,11 @@ class Regularizer:
     def add_gradient(self, parameters: Parameters) -> None:
         raise NotImplementedError
 
-    def weak(self, strength: Any, parameters: Parameters) -> Any:
-        """A number as it is; a column, one strength per lane, as theta takes it."""
-        return weak(strength, parameters.theta, f"{type(self).__name__}.strength")
-
 
 @settings
 class L1(Regularizer):
-    """The sum of absolute values: the same pull on every weight, so small ones end at zero (Tibshirani 1996).
+    """The sum of absolute values: the same pull on every weight (Tibshirani 1996). Small ones go towards zero, and
+    step back and forth across it; exactly zero they become by shrinkage.soft_threshold.
 
     value = λ Σ |w|
     grad ← grad + λ sign(w)          sign(0) = 0
@@ -44,12 +41,14 @@ class L1(Regularizer):
     strength: Strength
 
     def penalty(self, parameters: Parameters) -> Array:
+        check_columns(self, parameters.theta)
         w = parameters.theta * parameters.decay_mask
-        return (self.weak(self.strength, parameters) * xp.abs(w).sum(axis=-1, keepdims=True))[..., 0]
+        return (self.strength * xp.abs(w).sum(axis=-1, keepdims=True))[..., 0]
 
     def add_gradient(self, parameters: Parameters) -> None:
+        check_columns(self, parameters.theta)
         w = parameters.theta * parameters.decay_mask
-        parameters.grad += self.weak(self.strength, parameters) * xp.sign(w)
+        parameters.grad += self.strength * xp.sign(w)
 
 
 @settings
@@ -66,12 +65,14 @@ class L2(Regularizer):
     strength: Strength
 
     def penalty(self, parameters: Parameters) -> Array:
+        check_columns(self, parameters.theta)
         w = parameters.theta * parameters.decay_mask
-        return (self.weak(self.strength, parameters) * (w * w).sum(axis=-1, keepdims=True))[..., 0]
+        return (self.strength * (w**2).sum(axis=-1, keepdims=True))[..., 0]
 
     def add_gradient(self, parameters: Parameters) -> None:
+        check_columns(self, parameters.theta)
         w = parameters.theta * parameters.decay_mask
-        parameters.grad += self.weak(2 * self.strength, parameters) * w
+        parameters.grad += 2 * self.strength * w
 
 
 @settings

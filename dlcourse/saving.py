@@ -24,6 +24,7 @@ import numpy as np
 
 from dlcourse import initializers, layers, optimizers, schedules
 from dlcourse.backend import is_array, to_device, to_host
+from dlcourse.columns import Column
 from dlcourse.layers.base import Layer
 from dlcourse.optimizers import Optimizer
 from dlcourse.settings import is_column, refuse
@@ -57,7 +58,7 @@ def save_network(network: Any, path: str | Path, optimizer: Optimizer | None = N
         arrays |= {f"optimizer {name}": to_host(memory.pop(name)) for name in large}
         about["optimizer"]["memory"] = describe(memory, "Network.save.optimizer.memory")["items"]
     about["arrays"] = sorted(arrays)
-    write(Path(os.path.realpath(path)), {"about": np.array(json.dumps(about)), **arrays})
+    write(place(path), {"about": np.array(json.dumps(about)), **arrays})
 
 
 def load_network(path: str | Path, build: Callable[..., Any]) -> Any:
@@ -148,7 +149,8 @@ def restore(text: Any) -> Any:
     if kind == "dict":
         return {name: restore(item) for name, item in text["items"].items()}
     if kind == "array":
-        return np.array(text["items"], text["dtype"])
+        array = np.array(text["items"], text["dtype"])
+        return Column(array) if is_column(array) else array
     must(kind in own_classes(), f"there is no class {kind!r} here")
     cls = own_classes()[kind]
     given = {name: restore(value) for name, value in text["with"].items()}
@@ -199,6 +201,17 @@ def size_of(made: list[Layer], shape: Any) -> int:
 # Arrays to files, and back.
 
 
+def place(path: str | Path) -> Path:
+    """Where the file goes: "~" is the home folder, and a link stays a link."""
+    full, got = Path(os.path.realpath(os.path.expanduser(path))), f"got path={os.fspath(path)!r}"
+    if not full.parent.is_dir():
+        rule = "Network.save.path must lie in a folder that exists"
+        raise FileNotFoundError(f"{rule}; {got}. Make {full.parent} first.")
+    if full.is_dir():
+        raise IsADirectoryError(f'Network.save.path must name a file; {got}. It is a folder: add "/network.npz", say.')
+    return full
+
+
 def write(path: Path, arrays: Arrays) -> None:
     """Under another name first, and then all at once: nobody ever finds half a file."""
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
@@ -208,6 +221,8 @@ def write(path: Path, arrays: Arrays) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:  # names the file that was asked for
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -215,7 +230,7 @@ def write(path: Path, arrays: Arrays) -> None:
 @contextmanager
 def opened(path: str | Path) -> Iterator[tuple[dict[str, Any], Arrays]]:
     """The JSON text and the arrays of a file; whatever proves wrong with them is said together with its path."""
-    with open(path, "rb") as file:
+    with open(os.path.expanduser(path), "rb") as file:
         try:
             yield read(file)
         except Exception as error:  # a damaged archive raises nearly anything

@@ -22,6 +22,8 @@ from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar, dataclass_tran
 
 import numpy as np
 
+from dlcourse.columns import Column
+
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,7 +34,18 @@ class SettingError(ValueError, TypeError):
 
 def refuse(what: str, rule: str, value: object, remedy: str) -> NoReturn:
     """Raise the one form of error this package has: what must obey which rule, what came, what to do."""
-    raise SettingError(f"{what} must {rule}; got {what.rpartition('.')[2]}={value!r}. {remedy}")
+    raise SettingError(f"{what} must {rule}; got {what.rpartition('.')[2]}={plain(value)!r}. {remedy}")
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, in lists, tuples and dicts too: np.float64(0.1) is written, and stored, as 0.1."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple, set):
+        return type(value)(map(plain, value))
+    if type(value) is dict:
+        return {plain(key): plain(item) for key, item in value.items()}
+    return value
 
 
 def is_number(value: object) -> bool:
@@ -75,6 +88,11 @@ rate = Rule(
 )
 
 
+def is_list(value: object) -> bool:
+    """A list, or what serves as one: a tuple, an array with one axis."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
 def is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
@@ -84,10 +102,12 @@ def one_of(*choices: str) -> Rule:
 
 
 def check(what: str, rule: Rule, value: object, remedy: str) -> Any:
-    """The value, if the rule holds for it; a NumPy number becomes Python's (its dtype would spread to theta)."""
+    """The value, if the rule holds for it: in Python's numbers (NumPy's would spread their dtype), or as a Column."""
     if not rule(value):
         refuse(what, rule.words, value, remedy)
-    return value.item() if isinstance(value, np.generic) else value
+    if is_column(value):
+        return Column(value)
+    return value.tolist() if isinstance(value, np.ndarray) else plain(value)
 
 
 def check_lane(what: str, number: Any, lanes: int | None) -> None:
@@ -96,6 +116,16 @@ def check_lane(what: str, number: Any, lanes: int | None) -> None:
         owner = what.partition(".")[0].lower()
         rule = f"be in 0 … {lanes - 1}" if lanes else f"be asked of a {owner} that has lanes"
         refuse(what, rule, number, "Network(..., lanes=8) has the lanes 0 to 7.")
+
+
+def check_columns(owner: object, theta: Any) -> None:
+    """Refuse a setting with a value for each lane where theta, (lanes, P), has other lanes."""
+    shape = getattr(theta, "shape", ())
+    for name in getattr(owner, "__dataclass_fields__", ()):
+        column = getattr(owner, name)
+        if is_column(column) and column.shape[:-1] != shape[:-1]:
+            rule = f"have one row for each lane of theta, whose shape is {shape}"
+            refuse(f"{type(owner).__name__}.{name}", rule, column.shape, "A column is (lanes, 1).")
 
 
 Rate = Annotated[Any, rate, "0.01 is a cautious start; a schedule is a callable."]

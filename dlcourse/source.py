@@ -39,7 +39,7 @@ def formula_of(doc: str) -> list[str]:
 
 
 class Bare(ast.NodeTransformer):
-    """Takes away what a reader of the formula does not need: docstrings, type hints, decorators, checks, memory."""
+    """Takes away what a reader of the formula does not need: docstrings, type hints, decorators, checks."""
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         node.decorator_list, node.bases = [], []
@@ -62,18 +62,18 @@ class Bare(ast.NodeTransformer):
 
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements but for a docstring, checks, and the sizes of kept arrays."""
+    """The statements but for a docstring and checks."""
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]
     kept = [s for s in body if not (isinstance(s, ast.If) and "refuse(" in ast.unparse(s))]
-    kept = [s for s in kept if not is_check(s) and not (isinstance(s, ast.FunctionDef) and s.name == "buffers")]
+    kept = [s for s in kept if not is_check(s)]
     return kept or [ast.Pass()]
 
 
 def is_check(statement: ast.stmt) -> bool:
-    """check(…), or x = check(…, x, …), which gives back what it was given."""
+    """check(…), check_columns(…), or x = check(…, x, …), which gives back what it was given."""
     if not isinstance(statement, ast.Expr | ast.Assign) or not isinstance(statement.value, ast.Call):
         return False
     arguments = [ast.unparse(argument) for argument in statement.value.args]
     same = isinstance(statement, ast.Expr) or ast.unparse(statement.targets[0]) in arguments
-    return ast.unparse(statement.value.func) == "check" and same
+    return ast.unparse(statement.value.func) in ("check", "check_columns") and same

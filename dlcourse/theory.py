@@ -98,9 +98,9 @@ def curvatures(name: str, smallest: float, largest: float) -> tuple[float, float
 def relu_batch_norm_growth() -> float:
     """How much longer the gradient gets, from a layer to the one before it, in a wide net of batch norm and ReLU.
 
-    √(π/(π − 1)) = 1.21 at the start of training, whatever the scale of the weights (Yang et al. 2019,
-    arXiv:1902.08129). ReLU leaves 1/2 of the gradient's square and (π − 1)/(2π) of the signal's variance; batch norm
-    makes the variance 1 again, and stretches the gradient by as much.
+    √(π/(π − 1)) = 1.21 at the start of training and for large batches, whatever the scale of the weights (Yang et al.
+    2019, arXiv:1902.08129). ReLU leaves 1/2 of the gradient's square and (π − 1)/(2π) of the signal's variance; batch
+    norm makes the variance 1 again, and stretches the gradient by as much.
     """
     return math.sqrt(math.pi / (math.pi - 1.0))
 
@@ -108,8 +108,8 @@ def relu_batch_norm_growth() -> float:
 def resting_turn(learning_rate: float, weight_decay: float) -> float:
     """The angle by which one step of SGD turns weights before a batch norm, once their length has come to rest.
 
-    w ← (1 − ηλ) w − η g,  g ⊥ w: at rest the length stays, so cos(angle) = 1 − ηλ, whatever the gradient is. In
-    radians, close to √(2ηλ) (Wan et al. 2020, arXiv:2006.08419).
+    w ← (1 − ηλ) w − η g,  g ⊥ w: cos(angle) = (1 − ηλ)‖w‖/‖w′‖, and at rest the lengths cancel: 1 − ηλ is the geometric
+    mean of the cosines, whatever the gradients are. In radians, close to √(2ηλ) (Wan et al. 2020, arXiv:2006.08419).
     """
     eta = check("resting_turn.learning_rate", positive, learning_rate, "0.1 is usual.")
     below = Rule(f"be above 0 and below 1/learning_rate = {1 / eta:g}", lambda v: is_number(v) and 0 < v < 1 / eta)

@@ -17,10 +17,10 @@ from dlcourse.backend import Array, to_device, to_host, xp
 from dlcourse.clipping import clip_by_norm
 from dlcourse.divergence import bound, where_it_shows
 from dlcourse.history import Divergence, Epoch, History
-from dlcourse.layers.base import by_feature
 from dlcourse.losses import Loss
 from dlcourse.network import Network
 from dlcourse.optimizers import Optimizer
+from dlcourse.recording import TrainingStep
 from dlcourse.settings import check, count, positive, refuse, suggest_names, whole
 
 
@@ -78,7 +78,6 @@ def training_steps(
     if batch_size > len(x):
         refuse("fit.batch_size", f"be at most the number of examples, {len(x)}", batch_size, "Take a smaller one.")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
-    x, target = laid_out(x), laid_out(target)
     parameters, steps, done = network.parameters, -(-end // batch_size), 0
     batches = [slice(start, min(start + batch_size, end)) for start in range(0, end, batch_size)]
     shares = np.array([b.stop - b.start for b in batches]) / end
@@ -89,6 +88,8 @@ def training_steps(
         optimizer.start(parameters.theta, parameters.decay_mask)
         network.reseed(seed)
 
+    forward_and_backward = TrainingStep(network, loss)
+
     def loop() -> Iterator[Step]:
         number, rng = done * steps, np.random.default_rng(seed)
         for _ in range(done):
@@ -96,17 +97,14 @@ def training_steps(
         for epoch in range(done, done + epochs):
             noise: Any = np.random.default_rng([seed, 1, epoch]) if chance else None
             order = to_device(rng.permutation(len(x)))
-            epoch_x, epoch_target = gather(x, order[:end]), gather(target, order[:end])
+            epoch_x, epoch_target = x.take(order[:end], axis=0), target.take(order[:end], axis=0)
             record = Epoch(epoch_target, batch_size, parameters.lead, shares)
             for rows in batches:
                 batch, t = epoch_x[rows], epoch_target[rows]
                 if augment is not None:
                     batch = to_device(augment(batch, noise), parameters.dtype)
-                network.reserve(len(t))
-                prediction = network.run(batch, training=True)
-                value = loss.compare(prediction, t)
-                scores = (network.example_gradients(loss.draw_score(noise)),) if optimizer.needs_scores else ()
-                network.backward(loss.backward())
+                prediction, value = forward_and_backward(batch, t)
+                scores = (draw_scores(network, loss, noise),) if optimizer.needs_scores else ()
                 for regularizer in regularizers:
                     regularizer.add_gradient(parameters)
                 frozen = parameters.still_frozen() if parameters.frozen else ()
@@ -124,6 +122,14 @@ def training_steps(
     return loop()
 
 
+def draw_scores(network: Network, loss: Loss, noise: np.random.Generator) -> Array:
+    """(batch, P): the score of each example of the last pass, for a label drawn from its prediction."""
+    grad = network.parameters.grad.copy()
+    scores = network.example_gradients(loss.draw_score(noise))
+    network.parameters.grad[...] = grad
+    return scores
+
+
 def epochs_done(optimizer: Optimizer, theta: Array, steps: int) -> int:
     """How many epochs of so many steps this optimizer has behind it."""
     if getattr(optimizer.theta_like, "shape", None) != theta.shape:
@@ -133,16 +139,6 @@ def epochs_done(optimizer: Optimizer, theta: Array, steps: int) -> int:
         rule = f"go on from the end of an epoch, {steps} steps each; {optimizer!r} has taken {optimizer.steps}"
         refuse("fit.resume", rule, True, "Give the train and batch_size of before.")
     return optimizer.steps // steps
-
-
-def laid_out(data: Array) -> Array:
-    """The same numbers, in memory as the layers keep theirs."""
-    return np.asfortranarray(data) if by_feature(data.shape) else data
-
-
-def gather(data: Array, order: Array) -> Array:
-    """The examples in this order, in memory as `data` lies."""
-    return data.T.take(order, axis=-1).T if data.flags.f_contiguous else data.take(order, axis=0)
 
 
 @suggest_names
@@ -200,7 +196,6 @@ def fit(
                     break
     if stop is not None:
         stop.finish(network)
-    network.release()
     history.finish()
     if history.divergence and network.lanes is None:
         x, y = prepare(network, loss, train, "train")

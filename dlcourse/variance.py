@@ -61,7 +61,7 @@ def weight_variance(init: Initializer, shape: Shape) -> float | None:
     return 0.0 if isinstance(init, Zeros) else None
 
 
-def forward(activation: str, gains: Sequence[float], power: float = 1.0) -> np.ndarray:
+def forward(activation: str, gains: Sequence[float] | np.ndarray, power: float = 1.0) -> np.ndarray:
     """E[y²] before the first layer and after each: (layers + 1,). gains: n_in Var(w) of each layer."""
     powers = [power]
     for gain in gains:
@@ -69,7 +69,9 @@ def forward(activation: str, gains: Sequence[float], power: float = 1.0) -> np.n
     return np.array(powers)
 
 
-def backward(activation: str, gains: Sequence[float], gains_back: Sequence[float], power: float = 1.0) -> np.ndarray:
+def backward(
+    activation: str, gains: Sequence[float] | np.ndarray, gains_back: Sequence[float] | np.ndarray, power: float = 1.0
+) -> np.ndarray:
     """E[dy²] at the input and after each layer, as a share of that after the last: (layers + 1,), ending with 1.
 
     gains: n_in Var(w) of each layer, which decide where its z lie; gains_back: n_out Var(w) of each.

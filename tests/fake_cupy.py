@@ -89,8 +89,13 @@ def on_device(function):
     return call
 
 
+COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+
+
 def two_sided(name):
     def forward(self, other):
+        if name not in COMPARISONS and isinstance(other, np.ndarray) and other.__array_ufunc__ is None:
+            return NotImplemented  # CuPy leaves arithmetic, not comparisons, to operands that ask for it
         return wrap(getattr(operator, name)(self._hidden, unwrap(other)))
 
     def reflected(self, other):
@@ -107,7 +112,7 @@ def two_sided(name):
 for op in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor"):
     for prefix, method in zip(("", "r", "i"), two_sided(op.rstrip("_") if op == "xor" else op), strict=True):
         setattr(ndarray, f"__{prefix}{op.rstrip('_')}__", method)
-for op in ("lt", "le", "gt", "ge", "eq", "ne"):
+for op in COMPARISONS:
     setattr(ndarray, f"__{op}__", two_sided(op)[0])
 for op in ("neg", "pos", "abs", "invert"):
     setattr(ndarray, f"__{op}__", lambda self, op=op: wrap(getattr(operator, op)(self._hidden)))

@@ -4,28 +4,51 @@ No undeserved point, nobody else touched, no leak, the batch goes on, and nothin
 """
 
 import csv
-import functools
 import os
 from pathlib import Path
 
 import pytest
 from attacks.files import FILES
-from classes import ATTACKS, FLOODS, QUICK, RIGHT, code_of, hand_in, needs_sandbox, peak_of_grading, workers
+from classes import (
+    ATTACKS,
+    FLOODS,
+    QUICK,
+    RIGHT,
+    code_of,
+    grade_as_user,
+    hand_in,
+    needs_sandbox,
+    ordinary,
+    peak_of_grading,
+    shared_folder,
+    shown,
+    workers,
+)
 
 from dlcourse.grading import executors
 from dlcourse.grading.batch import grade_class
-from dlcourse.grading.submissions import students_name
 
 pytestmark = needs_sandbox()
 CANARY = "CANARY-" + "7h15-15-53cr37"
 HONEST = [f"honest {n}" for n in range(4)]
 
 
-@pytest.fixture(scope="module")
-def graded(tmp_path_factory):
+MODES = ["as it is", "as an ordinary user"]
+
+
+@pytest.fixture(scope="module", params=MODES)
+def graded(request):
     """Graded once, two at a time. CANARY lies where it must not be found: beside, in the environment, next door."""
-    folder = tmp_path_factory.mktemp("class")
-    (folder.parent / "solutions.txt").write_text(CANARY)
+    if request.param == MODES[1] and not ordinary():
+        pytest.skip("the tests run as an ordinary user, or cannot become one")
+    with shared_folder() as shared:
+        yield class_graded(shared, request.param == MODES[1])
+
+
+def class_graded(shared, by_user):
+    folder, out = shared / "class", shared / "out"
+    folder.mkdir()
+    (shared / "solutions.txt").write_text(CANARY)
     for name, attack in ATTACKS.items():
         hand_in(folder, name, code_of(attack))
     for name, (make, _) in FILES.items():
@@ -35,9 +58,10 @@ def graded(tmp_path_factory):
     os.environ["DLCOURSE_TEST_CANARY"] = CANARY
     before = set(workers())
     try:
-        out = folder.parent / "out"
-        pool = functools.partial(executors.processes, 2)
-        summary = grade_class(folder, out, pool, notebooks=["momentum"], limits=QUICK)
+        if by_user:
+            grade_as_user(folder, out)
+        summary = grade_class(folder, out, lambda: executors.processes(2), notebooks=["momentum"], limits=QUICK)
+        assert not (by_user and summary.fresh)  # all had been graded by the other
     finally:
         del os.environ["DLCOURSE_TEST_CANARY"]
     return summary, out, set(workers()) - before
@@ -48,7 +72,7 @@ def pages(out):
 
 
 def report(graded, name):
-    return graded[0].results[students_name(name)]["momentum_step"].report
+    return graded[0].results[shown(name)]["momentum_step"].report
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -62,7 +86,7 @@ def test_code_gains_what_it_deserves_and_finds_nothing(graded, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_gains_nothing_and_its_student_reads_why(graded, name):
-    results = graded[0].results[students_name(name)]
+    results = graded[0].results[shown(name)]
     assert {result.report.points for result in results.values()} == {0}
     assert FILES[name][1] in repr(report(graded, name))
 
@@ -74,7 +98,7 @@ def test_honest_students_get_their_points_among_all_this(graded, name):
 
 def test_everybody_has_a_grade_and_a_page(graded):
     summary, out, _ = graded
-    expected = {students_name(name) for name in (*ATTACKS, *FILES, *HONEST)}
+    expected = {shown(name) for name in (*ATTACKS, *FILES, *HONEST)}
     assert summary.students.keys() == summary.results.keys() == expected
     assert not summary.failed
     assert len(pages(out)) == len(expected)

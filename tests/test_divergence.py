@@ -76,7 +76,6 @@ def test_it_says_in_which_layer_it_showed():
 def test_the_first_layer_without_numbers_is_named():
     network = dl.Network([dl.Dense(4), dl.Tanh(), dl.Dense(1)], input_shape=(2,))
     network.layers[2].W[...] = np.nan
-    network.reserve(3)
     network.run(np.ones((3, 2), "float32"), training=True)
     assert where_it_shows(network) == "the output of layer 2, Dense"
     network.layers[0].W[...] = np.inf

@@ -40,16 +40,21 @@ def assert_mean_stays(layer):
 
 
 class NotScaled(Dropout):
-    def thin(self, x, out=None):
-        return super().thin(x, out) * (1 - self.rate)
+    def forward(self, x, training=False):
+        return super().forward(x, training) * (1 - self.rate)
 
 
 class KeepProbability(Dropout):
     """rate read as the share that stays."""
 
-    def throw(self, shape, dtype):
-        super().throw(shape, dtype)
-        self.gone = ~self.gone
+    def uniform(self, shape):
+        return 1 - super().uniform(shape)
+
+    def forward(self, x, training=False):
+        self.rate = 1 - self.rate
+        y = super().forward(x, training)
+        self.rate = 1 - self.rate
+        return y * self.rate / (1 - self.rate)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
@@ -152,7 +157,7 @@ def test_dropout_on_linear_regression_is_ridge(rng):
 def test_drop_connect_drops_weights_once_a_batch(rng):
     layer, x = made(DropConnectDense(4, 0.4, bias_init=dl.Constant(0.5))), rng.normal(size=(7, 5))
     y = layer.forward(x, training=True)
-    thin = layer.thin_W
+    thin = layer.W_thin
     assert set(np.unique(thin == 0)) == {False, True}
     np.testing.assert_allclose(thin[thin != 0], layer.W[thin != 0] / 0.6)
     np.testing.assert_allclose(y, x @ thin + 0.5)
@@ -197,7 +202,7 @@ def test_a_training_can_be_repeated_and_its_seed_decides():
 def test_layers_throw_dice_of_their_own():
     network = dl.Network([Dropout(0.5), Dropout(0.5)], (50,))
     network.forward(np.ones((4, 50)), training=True)
-    assert not np.array_equal(network.layers[0].gone, network.layers[1].gone)
+    assert not np.array_equal(network.layers[0].m, network.layers[1].m)
 
 
 def test_frozen_dropout_drops_nothing():

@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from PIL import Image
 from toy_labs import chapter_labs, describe_ramp, draw_ramp, failing, move, ramp, ramp_lab, same, shown, unpack
 
-from dlcourse import datasets
+from dlcourse import SGD, SoftmaxCrossEntropy, datasets, training_steps
 from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, start
 from dlcourse.labs.controls import control
 from dlcourse.labs.picture import Painter, encode, leaves, still
@@ -605,13 +605,51 @@ def test_code_escapes_what_html_would_take_for_tags():
     assert "slope &gt; 1" in lab.code_area.value
 
 
+SILENT = "all its hidden units are silent"
+
+
 def test_a_network_whose_units_are_all_silent_is_told_from_one_that_has_hardly_begun():
     lab = start.digits()
     for given, silent in (({"width": 2}, True), ({"learning_rate": 0.001, "momentum": 0.0}, False)):
-        *_, state = lab.states(lab.settings(**given))
-        assert ("all its hidden units are silent" in lab.describe(state, given)) is silent
+        settings = lab.settings(**given)
+        *_, state = lab.states(settings)
+        assert (SILENT in lab.describe(state, settings)) is silent
         dense, relu = state[0].layers[:2]
-        assert relu.forward(dense.forward(datasets.digits()[1].x)).any() == (not silent)
+        assert relu.forward(dense.forward(datasets.digits()[0].x)).any() == (not silent)
+
+
+@pytest.mark.parametrize(
+    "losses, silent, words",
+    [
+        ([2.4, *[0.5] * 40], False, "the loss fell from 2.40 to 0.500 nats, the mean of the last 20 batches"),
+        ([2.4, *[2.29] * 40], False, "so far the loss, 2.29 nats, is about that of blind guessing"),
+        ([2.4, *[2.33] * 40], False, "so far the loss, 2.33 nats, is about that of blind guessing"),
+        ([2.4, 9.0, *[2.31] * 40], False, "the loss rose to 9 nats and is now 2.31, about that of blind guessing"),
+        ([2.4, *[4.5] * 40], False, "a loss of 4.5 nats, more than blind guessing has"),
+        ([2.4, *[2.3] * 40], True, SILENT),
+        ([2.2, 2.1], False, "the loss fell from 2.20 to 2.150 nats, the mean of the last 2 batches"),
+    ],
+)
+def test_what_has_become_of_the_loss(losses, silent, words):
+    assert start.outcome(losses, silent).startswith(words)
+
+
+@pytest.mark.parametrize("silent, words", [(0, ""), (4, ""), (1, " 1 is silent"), (3, " 3 are silent")])
+def test_silent_units_are_counted(silent, words):
+    assert words in start.silence(silent, 4) and bool(start.silence(silent, 4)) == bool(words)
+
+
+def test_a_broken_rate_is_not_called_a_slow_one():
+    """And the finding stays true when the run goes on twice as long."""
+    lab = start.digits()
+    settings = lab.settings(learning_rate=3.16, momentum=0.0, width=128)
+    *_, (network, losses) = lab.states(settings)
+    assert "the loss rose to" in lab.describe((network, losses), settings)
+    digits = datasets.digits()[0]
+    for step in training_steps(network, SoftmaxCrossEntropy(), SGD(3.16), digits, epochs=10, batch_size=64):
+        losses.append(step.loss)
+    words = lab.describe((network, losses), settings)
+    assert "the loss rose to" in words or SILENT in words
 
 
 def test_code_reproduces_the_numbers_in_a_new_process():

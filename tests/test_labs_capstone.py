@@ -115,16 +115,16 @@ def test_the_full_table_is_what_the_benchmark_wrote():
 
 def test_the_baseline_is_where_the_lab_starts():
     assert whole.one_network().settings() == whole.BASELINE
-    assert 20 < whole.baseline() < 31
+    assert 0.20 < whole.baseline().mean() < 0.31
 
 
 def test_a_few_changes_beat_the_baseline_by_far():
     better = {"structure": lines.CNN, "optimizer": "Adam", "normalization": "batch norm", "learning_rate": 0.0316}
-    assert whole.validation_of(whole.last(**{**whole.BASELINE, **better})) > whole.baseline() + 35
+    assert whole.validation_of(whole.last(**{**whole.BASELINE, **better})) > 100 * whole.baseline().mean() + 35
 
 
 def test_the_envelope_holds_the_test_part_of_the_very_run():
-    curves, _ = whole.last(**whole.BASELINE)
+    curves, *_ = whole.last(**whole.BASELINE)
     _, test = dl.datasets.mnist1d()
     right = (curves.network.predict(test.x[..., None]).argmax(axis=-1) == test.y).mean()
     assert whole.test_of(**whole.BASELINE) == pytest.approx(100 * right)
@@ -166,7 +166,42 @@ def test_a_healthy_one_is_healthy():
     assert clinic.last(clinic.HEALTHY, seed=3).healthy
 
 
+def test_a_share_that_rises_is_calm_and_one_that_falls_is_not():
+    assert clinic.largest_fall(np.linspace(0.1, 0.9, 10)) == 0
+    assert clinic.largest_fall([0.5, 0.8, 0.7, 0.9, 0.6, 0.95]) == pytest.approx(0.3)
+    chart = clinic.last(clinic.HEALTHY, "a thirtieth of the rate", seed=0)
+    assert np.ptp(chart.curves.right["test"][-10:]) > 0.09 and chart.signs()["is calm"][0]  # it still learns
+
+
+@pytest.mark.parametrize("seeds", [3, 12])
+def test_gains_of_nothing_stay_below_their_noise(seeds, rng, monkeypatch):
+    monkeypatch.setattr(three_ways, "SEEDS", seeds)
+    lucky = []
+    for _ in range(200):
+        shares = 50 + 1.5 * rng.normal(size=(2, 2, 2, seeds))  # eight networks, all alike, and their seeds
+        lucky.append(np.abs(three_ways.gains(shares)) > three_ways.noise_of(shares))
+    assert np.mean(lucky) < 0.06
+
+
+def test_the_seed_changes_start_and_order_and_nothing_else():
+    one, other = (whole.last(**whole.BASELINE | {"seed": seed}) for seed in (0, 1))
+    assert (one[-1] != other[-1]).any() and (one[-1] == whole.last(**whole.BASELINE)[-1]).all()
+    finding = whole.describe(other, whole.BASELINE | {"seed": 1})
+    assert f"{100 * other[-1].mean():.1f}% of 1000 lines, ±2.7" in finding and "the untuned baseline" in finding
+
+
 # The board
+
+
+def test_new_seeds_rank_by_their_mean():
+    board = Leaderboard()
+    board.add(A, 60.0)
+    board.add(B, 58.0)
+    assert board.again(C, [1.0]) == "Keep the run on the board first."
+    assert "place 2 of 2" in board.again(A, [55.0, 56.0, 57.0, 54.0, 58.0])
+    assert [run["settings"] for run in Leaderboard().runs] == [B, A]
+    assert leaderboard.over_seeds([55.0, 56.0, 57.0, 54.0, 58.0]) == "56.0 ± 2.0"  # 2.776 · 1.581 / √5
+    assert "56.0 ± 2.0" in Leaderboard()._repr_html_()
 
 
 A, B, C = ({"optimizer": name, "learning_rate": 0.01} for name in ("Adam", "SGD", "<b>&"))
@@ -267,7 +302,11 @@ def test_the_buttons_of_the_lab():
     lab.show()
     assert "No runs yet" in lab.table.value
     lab.keep_button.click()
-    assert "place 1 of 1" in lab.said.value and f"{whole.baseline():.1f}" in lab.table.value
+    assert "place 1 of 1" in lab.said.value and f"{100 * whole.baseline().mean():.1f}" in lab.table.value
+    lab.again_button.click()
+    shares = [100 * whole.baseline(seed).mean() for seed in range(1, 6)]
+    assert f"5 new seeds: {leaderboard.over_seeds(shares)}%, place 1 of 1" in lab.said.value
+    assert f"{np.mean(shares):.1f} ± " in lab.table.value and Leaderboard().runs[0]["again"] == pytest.approx(shares)
     lab.widgets["structure"].value = lines.LOGISTIC
     lab.keep_button.click()
     assert "of 2" in lab.said.value

@@ -36,6 +36,8 @@ def corners(lab):
     menus = {name: c.options for name, c in lab.controls.items() if isinstance(c, Choice)}
     ends = {n: (menus[n][0], menus[n][-1]) if n in menus else (c.low, c.high) for n, c in lab.controls.items()}
     ends.pop("seed", None)
+    if "steps" in ends:
+        ends["steps"] = menus["steps"][:2]  # the most steps take long enough once
     yield from (dict(zip(ends, values, strict=True)) for values in itertools.product(*ends.values()))
     yield from ({name: option} for name, options in menus.items() for option in options)
 
@@ -56,14 +58,98 @@ def test_a_constant_start_has_one_kind_of_unit_and_a_random_one_sixteen():
     lab = starts.weights()
     for start, words in (("zeros", "of 1 kind"), ("constant", "of 1 kind"), ("Xavier", "all different")):
         assert f"{start}: 16 hidden units, {words}." in finding(lab, start=start, scale=1.0)
-    assert "They never moved" in finding(lab, start="zeros", activation="ReLU")
+    assert "Not one of these weights has moved" in finding(lab, start="zeros", activation="ReLU")
     assert "They came out of nothing" in finding(lab, start="zeros", activation="sigmoid")
 
 
 def test_twins_part_only_with_noise():
     lab = starts.twins()
     assert "twins" in finding(lab, noise=0.0) and "no two are alike" in finding(lab, noise=1.0)
-    assert "never left" in finding(lab, value=0.0, activation="ReLU")
+    assert "have not moved" in finding(lab, value=0.0, activation="ReLU")
+
+
+def test_any_noise_parts_twins_of_tanh_in_time_and_relu_keeps_them():
+    lab = starts.twins()
+    assert "all eight are twins" in finding(lab, noise=1e-6, steps=1000)
+    assert "no two are alike" in finding(lab, noise=1e-6, steps=4000)
+    assert "all eight are twins" in finding(lab, noise=1e-6, steps=4000, activation="ReLU")
+
+
+def test_the_distance_is_that_of_the_two_units_farthest_apart():
+    *_, (_, net, _, apart, _) = starts.grow_apart(0.5, 0.1, "tanh", 100, 0)
+    units = np.concatenate([net.layers[0].W, net.layers[0].b, net.layers[2].W.T]).T
+    pairs = [np.linalg.norm(a - b) for a, b in itertools.combinations(units, 2)]
+    assert apart[-1] == pytest.approx(max(pairs)) and len(apart) == starts.LOOKS + 1
+
+
+def test_what_weights_have_done_is_said_as_it_is():
+    one = np.ones((2, 2))
+    assert starts.movement(one, one) == "Not one of these weights has moved"
+    assert starts.movement(0 * one, one) == "They came out of nothing"
+    assert "1e-09 times" in starts.movement(one, one * (1 + 1e-9))  # little is not nothing
+
+
+@pytest.mark.parametrize(
+    "loss, learns, worse", [(0.1, True, False), (2.3, False, False), (2.5, False, True), (np.nan, False, True)]
+)
+def test_who_learns_who_guesses_and_who_does_worse(loss, learns, worse):
+    assert starts.below_guessing(np.array(loss)) == learns and starts.above_guessing(np.array(loss)) == worse
+
+
+def test_the_race_says_who_is_where():
+    losses = np.array([[0.5, 2.3, np.inf, *[0.6] * 7]])
+    settings = starts.starts().settings()
+    words = starts.describe_race((losses, np.full(10, 0.9)), settings)
+    assert "8 of the ten are well below a guesser's loss. About at it: constant. Well above it: Gaussian." in words
+    assert "Off the picture at times: Gaussian." in words and "lowest loss is zeros's, 0.5 nats; it reads 90%" in words
+    words = starts.describe_race((np.full((1, 10), 2.3), np.full(10, 0.1)), settings)
+    assert words.endswith("none of the ten are well below a guesser's loss. About at it: all.")
+
+
+def test_each_unit_is_shown_on_its_own_scale():
+    W = np.array([[1.0, 0.0, -20.0], [-0.5, 0.0, 10.0]])
+    assert starts.each_its_own(W).tolist() == [[1.0, 0.0, -1.0], [-0.5, 0.0, 0.5]]
+
+
+# Sigmoids, and the law for them
+
+
+def test_centred_sigmoids_with_the_gain_sixteen_are_the_tanh_network():
+    tanh, sigmoid = (starts.network("Xavier", act, [32] * 5, dtype="float64") for act in ("tanh", "sigmoid"))
+    factors = [2.0, 4.0, 4.0, 4.0, 4.0, 2.0]  # the first layer sees no sigmoids, the last is none
+    for factor, layer in zip(factors, sigmoid.layers[::2], strict=True):
+        layer.W *= factor
+    starts.centre(sigmoid)
+    x = dl.datasets.digits()[0].x[:50]
+    assert sigmoid.predict(x) == pytest.approx(tanh.predict(x), abs=1e-12)
+    assert not sigmoid.layers[0].b.any()
+
+
+def test_deep_sigmoids_learn_with_their_law_and_with_no_other_start_of_the_lab():
+    lab = starts.starts()
+    assert "none of the ten" in finding(lab, activation="sigmoid", depth=5, learning_rate=0.0316)
+    words = finding(lab, activation="sigmoid", depth=5, learning_rate=0.0316, scale=4.0, bias="−½ ΣW")
+    assert "5 of the ten are well below" in words
+
+
+def test_the_dotted_line_of_centred_sigmoids_lies_on_the_curve():
+    for scale in (1.0, 4.0, 8.0):
+        found = [sizes("Xavier", "sigmoid", seed, scale, "−½ ΣW") for seed in range(3)]
+        law = signals.expected("Xavier", "sigmoid", scale, "−½ ΣW")
+        for measured, theory, most in zip(np.mean(found, axis=0), law, (0.3, 0.5), strict=True):
+            assert np.abs(np.log(measured / theory)).max() < most, scale
+
+
+@pytest.mark.parametrize(
+    "ratio, words", [(0.4, "kept"), (1.0, "kept"), (2.6, "grown"), (0.39, "shrunk"), (0.0, "gone")]
+)
+def test_fate(ratio, words):
+    assert signals.fate(ratio) == words
+
+
+def test_what_the_frame_cannot_show_is_said():
+    assert "below the picture" in finding(signals.through_ten_layers(), start="uniform")
+    assert "picture" not in finding(signals.through_ten_layers(), start="Xavier")
 
 
 def test_a_race_ends_as_its_runs_would_alone():
@@ -216,8 +302,9 @@ def test_the_dotted_lines_lie_on_the_curves():
         assert np.abs(np.log(back / law[1])).max() < 0.5, (start, activation)
 
 
-def sizes(start, activation, seed):
-    outputs, gradients = signals.ten_layers(start, activation, 1.0, seed)
+def sizes(start, activation, seed, *more):
+    scale, bias = more or (1.0, "0")
+    outputs, gradients = signals.ten_layers(start, activation, scale, seed, bias)
     return np.array([signals.size(y) for y in outputs]), gradients
 
 

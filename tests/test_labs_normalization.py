@@ -89,6 +89,28 @@ def test_a_step_on_rays_obeys_pythagoras():
     np.testing.assert_allclose((points[1:] ** 2).sum(1), (points[:-1] ** 2).sum(1) + (steps**2).sum(1))
 
 
+@pytest.mark.parametrize(("eta", "decay"), [(1.0, 0.05), (0.3, 0.01), (5.0, 0.001)])
+def test_the_mean_turn_is_the_theorems_up_to_the_change_of_length(eta, decay):
+    """cos(angle) = (1 − ηλ) ‖w‖/‖w′‖ in every step, so over n steps only the first and the last length are left."""
+    points = units.spiral(eta, 1.0, decay, 8, seed=1)[2]
+    first, last = np.linalg.norm(points[[0, -1]], axis=1)
+    cosine = (1 - eta * decay) * (first / last) ** (1 / units.WALK)
+    assert units.mean_turn(points) == pytest.approx(math.degrees(math.acos(cosine)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("eta", "decay", "length", "there"),
+    [(1.0, 0.05, 0.2, True), (1.0, 0.05, 4.0, True), (0.01, 0.05, 1.0, False), (1.0, 0.001, 4.0, False)],
+)
+def test_a_length_that_rests_still_rests_when_the_run_goes_on(eta, decay, length, there, monkeypatch):
+    short = units.spiral(eta, length, decay, 8, seed=0)
+    assert units.rests(*short) == there
+    monkeypatch.setattr(units, "WALK", 8 * units.WALK)
+    logs = np.log(np.linalg.norm(units.spiral(eta, length, decay, 8, seed=0)[2], axis=1))
+    moved = abs(logs[200:400].mean() - logs[1600:].mean())
+    assert moved < 0.25 if there else moved > 0.25
+
+
 @pytest.mark.parametrize(("eta", "decay"), [(0.1, 0.1), (1.0, 0.01), (0.5, 1.0)])
 def test_resting_turn_is_where_a_constant_push_comes_to_rest(eta, decay):
     """A gradient of size 1/‖w‖, always at right angles: after many steps the angle is the formula's."""
@@ -125,6 +147,26 @@ def test_jolts_leave_prediction_alone_and_pass_the_gradient():
     assert (np.abs(shaken - plain) > 0.05).any() and len(jolt.seen) == 1
     np.testing.assert_allclose(np.diff(shaken, axis=0), np.diff(plain, axis=0) * jolt.factor)
     np.testing.assert_array_equal(jolt.backward(np.ones((5, 6))), np.ones((5, 6)) * jolt.factor)
+
+
+def test_jolts_bring_no_gain_and_no_shift_along():
+    jolt = batches.Jolt(1.0)
+    jolt.reset()
+    shift = np.mean([jolt.forward(np.zeros((2, 500)), training=True).mean() for _ in range(40)])
+    factor = np.mean([(jolt.forward(np.ones((2, 500)), training=True), jolt.factor)[1].mean() for _ in range(40)])
+    assert abs(shift) < 0.02 and abs(factor - 1) < 0.02
+
+
+def test_only_the_jolted_nets_are_shaken():
+    x = dl.datasets.digits()[0].x[:64]
+    for norm in batches.NETS:
+        net = batches.jolted_net(norm, "tanh", 1.0)
+        same = np.array_equal(net.forward(x, training=True).copy(), net.forward(x, training=True))
+        assert same == (norm in ("without", "batch"))
+
+
+def test_a_loss_above_the_picture_is_said_to_be():
+    assert batches.nats(0.5) == "0.50 nats" and batches.nats(31.0) == "more than 30 nats"
 
 
 def test_smooth_is_a_running_mean():

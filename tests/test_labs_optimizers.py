@@ -128,6 +128,15 @@ def test_a_turned_valley_has_the_curvatures_it_was_made_of(angle):
     assert np.allclose(valley.df(x, y), slope)
 
 
+@pytest.mark.parametrize("start", [0, 30, 90])
+@pytest.mark.parametrize("angle", [0, 45])
+def test_the_start_keeps_its_place_in_the_valley_however_it_is_turned(angle, start):
+    valley = adaptive.Turned(angle, 100.0, start)
+    along, across = np.cos(np.radians(start)), np.sin(np.radians(start))
+    assert np.hypot(*valley.start) == pytest.approx(1.5)
+    assert valley.f(*valley.start) == pytest.approx(1.5**2 / 2 * (along**2 + 100 * across**2))
+
+
 def test_adagrad_does_not_see_how_narrow_a_valley_along_the_axes_is():
     walks = [surfaces.descend(adaptive.Turned(0, kappa), dl.AdaGrad(0.5), steps=50) for kappa in (1.0, 1000.0)]
     assert np.allclose(*walks, atol=1e-6)
@@ -204,6 +213,25 @@ def test_the_map_of_ends_agrees_with_the_path(name, start):
     end = surfaces.newton_path(ground, start, 60)[-1]
     lowest = np.linalg.eigvalsh(ground.hessian(*end))[0]
     assert int(second_order.newton_ends(ground, *start)) == (0 if lowest > 0 else 1)
+
+
+@pytest.mark.parametrize("x, y", [(1.4, 0.7), (1.6, -1.2), (-2.4, -3.0)])
+def test_newtons_rule_is_said_to_be_on_its_way_while_it_is(x, y):
+    """Starts on Beale's surface from which it needs more steps than the picture has, and ends at a saddle."""
+    state = second_order.jump("Beale", x, y)
+    assert "is on its way after 30 steps" in second_order.describe_jump(state, {"x": x, "y": y})
+    end = surfaces.newton_path(surfaces.beale, (x, y), 150)[-1]
+    assert np.hypot(*surfaces.beale.gradient(*end)) < 1e-6
+    assert int(second_order.newton_ends(surfaces.beale, x, y)) == 1
+
+
+@pytest.mark.parametrize("distance", [1e-9, 1e-3])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_who_has_left_a_saddle_stays_away(distance, noise, monkeypatch):
+    left = {name: second_order.left_at(way) for name, way in second_order.leave(distance, 0.1, noise, 1).items()}
+    monkeypatch.setattr(second_order, "STAY", 2 * second_order.STAY)
+    for name, way in second_order.leave(distance, 0.1, noise, 1).items():
+        assert left[name] is None or (np.abs(way[left[name] :, 1]) > 0.5).all()
 
 
 def test_a_valley_without_end_is_no_end():

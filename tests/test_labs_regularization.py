@@ -9,14 +9,23 @@ import pytest
 import dlcourse as dl
 from dlcourse import shrinkage
 from dlcourse.labs.controls import Choice
+from dlcourse.labs.lab import Art
 from dlcourse.labs.measure import share_right
 from dlcourse.labs.regularization import brakes, committee, noise, overfitting, penalties, scarce
+from dlcourse.plots.style import new_figure
 
 LABS = [
     overfitting.moons, overfitting.digits, overfitting.random_labels, overfitting.stopping, penalties.weights,
     penalties.lengths, penalties.deblur, noise.dropout, noise.pictures, committee.committee,
     brakes.smoothing, brakes.clipping,
 ]  # fmt: skip
+
+
+def canvas():
+    """A figure as a lab gives it to draw()."""
+    figure = new_figure()
+    figure.art = Art()
+    return figure
 
 
 def ends(name, control):
@@ -181,6 +190,68 @@ def test_smoothed_labels_say_what_the_formula_says():
 
 
 def test_a_clipped_gradient_is_measured_before_it_is_clipped():
-    losses, lengths, _ = brakes.stumble(0.01, 0.5, seed=0)
-    assert losses.shape == lengths.shape == (300, 2)
+    losses, lengths, _, limit = brakes.stumble(0.01, 0.5, seed=0)
+    assert losses.shape == lengths.shape == (300, 2) and limit == 0.5
     assert (lengths[0, 0] == lengths[0, 1]) and lengths[:, 1].max() > 100
+
+
+def test_gradients_are_drawn_as_steps_take_them_with_a_line_at_the_limit():
+    lab = brakes.clipping()
+    figure = canvas()
+    (state,) = lab.states(lab.settings(limit=0.5))
+    brakes.draw_stumble(figure, state)
+    as_it_is, clipped = (line.line.get_ydata() for line in figure.art.lines[1])
+    assert max(clipped) == pytest.approx(0.5) and figure.art.limit.get_ydata() == [0.5, 0.5]
+    assert max(as_it_is) == pytest.approx(state[1][:, 0].max()) and max(as_it_is) < brakes.LENGTHS[1]
+
+
+# What findings say
+
+
+def test_a_gain_is_one_only_beyond_its_noise(rng):
+    right = rng.random((400, 2, 50)) < 0.7  # many pairs of networks that are as good as each other
+    gains = [scarce.paired(*pair.T.reshape(2, -1)) for pair in right.transpose(0, 2, 1)]
+    by_luck = np.mean([abs(gain) > noise for gain, noise in gains])
+    assert 0.01 < by_luck < 0.09
+    assert scarce.compared(3.0, 3.4) == "the same, within ±3 points of noise"
+    assert scarce.compared(-8.2, 3.4) == "−8 points, ±3" and scarce.compared(0.0, 0.0) == "the same"
+
+
+def test_an_end_that_is_none_is_not_called_one():
+    """Half-way the sentence is about so far, and stays true when the run goes on twice as long."""
+    curves = overfitting.Curves(None, test=None, train=None)
+    for epoch, loss in enumerate([2.0, 1.0, 0.9]):
+        curves.epochs.append(epoch)
+        curves.loss["test"].append(loss)
+        curves.loss["train"].append(loss)
+    assert overfitting.course(curves, "test", "new digits") == "The loss on new digits is lowest now, 0.90 nats."
+    curves.epochs, curves.loss["test"] = [*range(6)], [2.0, 1.0, 0.9, 1.0, 1.5, 30.0]
+    words = overfitting.course(curves, "test", "new digits")
+    assert "was lowest after epoch 2, 0.90 nats, and is 30.00 now" in words and "beyond 20" in words
+
+
+def test_what_the_frame_cuts_off_is_said():
+    assert penalties.beyond(np.array([0.1, -1.6, 1.7])) == " 2 beyond ±1.55 are outside the picture."
+    assert penalties.beyond(np.array([0.1])) == ""
+    assert committee.beyond(np.array([0.4, 0.1]), np.array([0.4, 0.4])).endswith("edge.")
+    assert committee.beyond(np.array([0.4, 0.3]), np.array([0.4, 0.4])) == ""
+    lab = penalties.lengths()
+    settings = lab.settings(learning_rate=0.3)
+    (*_, state) = lab.states(settings)
+    assert (state[3] > penalties.HIGHEST).any() == ("are drawn there" in lab.describe(state, settings))
+
+
+def test_the_kept_epoch_of_the_finding_is_the_dot_of_the_picture():
+    lab, figure = overfitting.stopping(), canvas()
+    settings = lab.settings(patience=3)
+    (state,) = lab.states(settings)
+    overfitting.draw_stop(figure, state)
+    (epoch,), (share,) = figure.art.kept.get_data()
+    finding = lab.describe(state, settings)
+    assert f"weights of epoch {epoch} are kept, which read {scarce.percent(share)}" in finding
+
+
+def test_a_longer_time_learns_what_a_short_one_does_not():
+    *_, (short, _) = overfitting.memorize(1.0, 16, 40, 0)
+    *_, (long, _) = overfitting.memorize(1.0, 16, 150, 0)
+    assert short.right["train"][-1] < 0.9 < 0.98 < long.right["train"][-1]

@@ -74,7 +74,7 @@ class ForgetfulSigmoid(dl.Sigmoid):
 
 class NoBias(dl.Dense):
     def backward(self, dy):
-        self.dW[...] = self.x1[..., :-1].mT @ dy
+        self.dW = self.x.mT @ dy
         return dy @ self.W.mT
 
 
@@ -86,7 +86,8 @@ class TransposedDense(dl.Dense):
 
 class AddingDense(dl.Dense):
     def backward(self, dy):
-        self.dWb += self.x1.mT @ dy
+        self.dW += self.x.mT @ dy
+        self.db += dy.sum(axis=-2, keepdims=True)
         return dy @ self.W.mT
 
 
@@ -127,12 +128,9 @@ def test_gelu_is_exact_not_the_tanh_approximation():
     np.testing.assert_allclose(y, [[0.8413447460685429, 3 * 0.9986501019683699]], rtol=1e-14)  # x Φ(x)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_relu_lets_the_gradient_pass_above_zero_only(training):
+def test_relu_lets_the_gradient_pass_above_zero_only():
     layer, x = dl.ReLU(), np.float32([[-1, -0.0, 0, 1e-45, 0.3, 1, 7, np.inf]])
     layer.build((8,))
-    if training:
-        layer.reserve(1, (), (), "float32")
     np.testing.assert_array_equal(layer.forward(x), np.float32([[0, 0, 0, 1e-45, 0.3, 1, 7, np.inf]]))
     np.testing.assert_array_equal(layer.backward(np.full_like(x, 3)), [[0, 0, 0, 3, 3, 3, 3, 3]])
 
@@ -184,28 +182,6 @@ def test_forward_outside_training_makes_a_new_array(row, rng):
     np.testing.assert_array_equal(first, before)
 
 
-@pytest.mark.parametrize("row", [row for row in LAYERS if row.name != "Flatten"], ids=lambda row: row.name)
-def test_training_steps_use_the_same_memory_again(row, rng):
-    layer = build(row)
-    x, dy = (rng.normal(size=(3, *shape)) for shape in (row.input_shape, layer.output_shape))
-
-    def step(x, dy):
-        layer.reseed(np.random.SeedSequence(1))
-        return layer.forward(x, training=True), layer.backward(dy)
-
-    layer.reserve(3, (), (), "float64")
-    y, dx = step(x, dy)
-    kept = y.copy(), dx.copy()
-    again = step(x + rng.normal(size=x.shape), dy + 1)
-    assert np.shares_memory(again[0], y)
-    assert np.shares_memory(again[1], dx)
-    layer.release()
-    fresh = step(x, dy)
-    assert not np.shares_memory(fresh[0], y)
-    np.testing.assert_allclose(fresh[0], kept[0], rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(fresh[1], kept[1], rtol=1e-12, atol=1e-13)
-
-
 @pytest.mark.parametrize("row", **named(LAYERS))
 def test_backward_overwrites_what_an_earlier_one_left(row, rng):
     layer, x = build(row), rng.normal(size=(3, *row.input_shape))
@@ -225,14 +201,6 @@ def test_layer_takes_an_empty_batch(row):
     assert layer.backward(y).shape == (0, *row.input_shape)
 
 
-def test_backward_of_the_first_layer_may_spare_dx(rng):
-    layer = build(LAYERS[0])
-    layer.needs_dx = False
-    layer.forward(rng.normal(size=(3, 5)))
-    assert layer.backward(np.ones((3, 4))) is None
-    assert np.isfinite(layer.dW).all()
-
-
 def test_dense_refuses_images():
     with pytest.raises(SettingError, match=r"Dense.input_shape must have one axis.*\(4, 4, 1\).*Flatten\(\)"):
         dl.Dense(3).build((4, 4, 1))
@@ -241,7 +209,6 @@ def test_dense_refuses_images():
 def test_build_forgets_earlier_windows_and_memory():
     layer = dl.Dense(3)
     layer.build((4,))
-    layer.reserve(7, (), (), "float32")
     layer.build((2,))
     assert layer.W.shape == (2, 3)
     assert layer.forward(np.ones((5, 2))).shape == (5, 3)

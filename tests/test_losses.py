@@ -197,3 +197,26 @@ def test_loss_is_an_interface():
     for call in (lambda: Loss().prepare(0, (1,), "f"), lambda: Loss().compare(0, 0), lambda: Loss().backward()):
         with pytest.raises(NotImplementedError):
             call()
+
+
+@pytest.mark.parametrize("lanes", [False, True])
+def test_a_score_of_minus_infinity_is_a_probability_of_zero(lanes):
+    scores = np.array([[0, -np.inf, 1.0], [2.0, 0.5, -np.inf]])
+    scores = np.stack([scores, scores]) if lanes else scores
+    loss, labels = dl.SoftmaxCrossEntropy(), [0, 1]
+    expected = (np.log(1 + np.e) + np.log(1 + np.exp(1.5))) / 2
+    np.testing.assert_allclose(loss.forward(scores, labels), expected, rtol=1e-12)
+    np.testing.assert_allclose(loss.backward().sum(axis=-1), 0, atol=1e-15)
+    assert loss.forward(scores, [1, 1]).max() == np.inf  # what cannot be has happened
+    assert loss.forward(scores, np.full((2, 3), 1 / 3)).max() == np.inf
+    hinge = Hinge()
+    np.testing.assert_allclose(hinge.forward(scores, labels), (2 + 2.5) / 2)
+    assert np.isfinite(hinge.backward()).all()
+    with np.errstate(invalid="ignore"):  # −∞ − (−∞), which is not looked at
+        assert np.max(hinge.forward(scores, [1, 1])) == np.inf
+
+
+@pytest.mark.parametrize("loss", [dl.SoftmaxCrossEntropy(), dl.MeanSquaredError(), Hinge()])
+def test_losses_take_lists(loss):
+    target = [[0.0, 1.0]] if isinstance(loss, dl.MeanSquaredError) else [1]
+    assert loss.forward([[1, 2]], target) == loss.forward(np.array([[1.0, 2.0]]), target)

@@ -29,13 +29,6 @@ def test_windows_are_views_of_theta_and_grad(lanes):
         assert (parameters.theta == 7).sum(axis=-1).min() >= layer.b.shape[-1]
 
 
-def test_weights_and_biases_lie_one_above_the_other():
-    dense = small_network().layers[0]
-    for both, one, other in ((dense.Wb, dense.W, dense.b), (dense.dWb, dense.dW, dense.db)):
-        assert np.shares_memory(both, one)
-        np.testing.assert_array_equal(both, np.concatenate([one, other]))
-
-
 def test_decay_mask_spares_the_biases():
     network = small_network(lanes=2)
     mask = network.parameters.decay_mask

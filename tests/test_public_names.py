@@ -39,6 +39,7 @@ HOMES = {
     "claims": "judge",
     "curvature": "largest_curvature",
     "diagnostics": "activation_statistics check_gradient learning_rate_range_test",
+    "recording": "operations",
     "source": "show_source",
     "surfaces": "newton_path",
     "labs": "Lab",

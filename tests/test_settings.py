@@ -10,6 +10,7 @@ import pytest
 from concepts import INITIALIZERS, LAYERS, LOSSES, OPTIMIZERS
 
 import dlcourse as dl
+from dlcourse.columns import Column
 from dlcourse.settings import SettingError, check, count, one_of, rate, settings, share
 
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, "0.1", None, True, False, [0.1], 1j, np.nan, np.bool_(True)]
@@ -55,9 +56,10 @@ def test_bad_setting_is_refused_when_made_and_when_assigned(kind, needed, name, 
             attempt()
         message = str(refused.value)
         assert message.startswith(f"{kind.__name__}.{name} must {rule}")
-        assert f"; got {name}={value!r}. " in message
+        shown = value.item() if isinstance(value, np.generic) else value
+        assert f"; got {name}={shown!r}. " in message
         assert message.endswith(".")
-        assert len(message.rpartition(f"{value!r}. ")[2]) > 10, "what to do is missing"
+        assert len(message.rpartition(f"{shown!r}. ")[2]) > 10, "what to do is missing"
     assert getattr(made, name) is before
 
 
@@ -111,8 +113,9 @@ COLUMNS = [
 def test_a_column_of_good_values_is_a_setting(values):
     column = np.array(values)
     optimizer = dl.Momentum(column, momentum=column)
-    assert optimizer.learning_rate is column
-    assert optimizer.momentum is column
+    for kept in (optimizer.learning_rate, optimizer.momentum):
+        assert type(kept) is Column
+        assert kept.tolist() == column.tolist()
 
 
 NO_COLUMNS = [[0.1, 0.2], [[0.1, 0.2]], [[0.1], [np.nan]], [[0.1], [-0.2]], [[True], [False]], [["a"]], np.ones((0, 1))]
@@ -183,3 +186,29 @@ def test_check_names_argument_rule_value_and_remedy():
     with pytest.raises(SettingError, match=r"^Lab.side must be one of 'left', 'right'; got side='up'. Choose.$"):
         check("Lab.side", one_of("left", "right"), "up", "Choose.")
     assert check("x.rate", rate, max, "") is max
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: dl.SGD(np.float64(-0.5)),
+        lambda: dl.PiecewiseConstantDecay([np.float64(3.0), np.float64(-0.5)], [1, 2, 3]),
+        lambda: dl.PiecewiseConstantDecay(np.array([3.0, -0.5]), [1, 2, 3]),
+        lambda: dl.Network([dl.Dense(3)], (np.int64(4), np.float64(-0.5))),
+        lambda: dl.Network([dl.Dense(3)], (4,), seed=np.float64(-0.5)),
+        lambda: dl.fit(None, None, None, None, epochs=np.float64(-0.5), batch_size=1),
+    ],
+)
+def test_messages_speak_of_plain_numbers(call):
+    with pytest.raises(SettingError, match=r"-0.5") as refused:
+        call()
+    assert "np." not in str(refused.value)
+
+
+def test_settings_print_plain_numbers():
+    schedule = dl.PiecewiseConstantDecay(np.array([3, 5]), (np.float64(0.1), np.float32(0.5), 0.25))
+    assert repr(schedule) == "PiecewiseConstantDecay(boundaries=[3, 5], values=(0.1, 0.5, 0.25))"
+    assert repr(dl.Conv2D(3, np.array([3, 2]))).startswith("Conv2D(filters=3, kernel_size=[3, 2], padding='same'")
+    assert repr(dl.Momentum(np.float64(0.1))) == "Momentum(learning_rate=0.1, momentum=0.9)"
+    network = dl.Network([dl.Dense(np.int64(3))], np.array([4]), seed=np.int64(2))
+    assert "np." not in repr(network)

@@ -15,7 +15,7 @@ from dlcourse.checks.runner import run
 
 @pytest.fixture(autouse=True)
 def fresh_session(monkeypatch):
-    monkeypatch.setattr(checking, "_tries", checking.Counter())
+    monkeypatch.setattr(checking, "_tries", {})
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
 
 
@@ -196,7 +196,7 @@ def test_the_same_inputs_are_shown_once():
 def test_measures_of_a_draw_are_numbers_one_can_read():
     found = report("xavier_init", lambda shape, rng: rng.uniform(0, 1, shape))
     means = [finding for finding in found.findings if finding.words.startswith("the mean")]
-    assert abs(float(means[0].expected)) < 0.1
+    assert abs(float(means[0].expected.split()[1].rstrip(","))) < 0.1
     assert not any(word in repr(found) for word in ("True", "False"))
 
 

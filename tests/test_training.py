@@ -128,7 +128,7 @@ def test_the_seed_of_training_throws_the_dice_of_dropout():
         layer = Dropout(0.5)
         network = dl.Network([dl.Dense(50), layer, dl.Dense(3)], (5,))
         next(dl.training_steps(network, LOSS, dl.SGD(0.1), problem(LOSS), epochs=1, batch_size=45, seed=seed))
-        return layer.gone.copy()
+        return layer.m.copy()
 
     np.testing.assert_array_equal(gone(1), gone(1))
     assert not np.array_equal(gone(0), gone(1))
@@ -146,7 +146,7 @@ def test_fit_shows_every_example_once_an_epoch():
     seen = []
     network = arguments[0]
     for _ in dl.training_steps(*arguments, **settings):
-        seen.extend(network.layers[0].x1[:, 0].tolist())
+        seen.extend(network.layers[0].x[:, 0].tolist())
     assert sorted(seen[:45]) == sorted(seen[45:]) == list(range(45))
     assert seen[:45] != seen[45:]
 
@@ -339,12 +339,6 @@ def test_weight_decay_is_told_to_spare_the_biases():
     np.testing.assert_array_equal(optimizer.heard, network.parameters.decay_mask)
 
 
-def test_fit_gives_back_the_memory_of_its_steps():
-    network = small_network()
-    run(network=network)
-    assert all(layer.keep.y is None for layer in network.layers)
-
-
 @pytest.mark.parametrize("lanes", [None, 2])
 def test_evaluate_goes_through_the_data_in_parts(lanes):
     network = small_network(lanes=lanes, dtype="float64")
@@ -416,3 +410,35 @@ def test_the_history_of_a_lane_that_is_not_there_is_refused(lanes, number):
     history = dl.fit(network, dl.MeanSquaredError(), dl.SGD(), (np.ones((4, 1)), np.ones(4)), epochs=1, batch_size=2)
     with pytest.raises(SettingError, match=r"History\.lane\.number must .*; got number="):
         history.lane(number)
+
+
+def masked(array):
+    hidden = np.zeros(np.shape(array), bool)
+    hidden.flat[0] = True
+    return np.ma.array(array, mask=hidden)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda network, loss, x, y: dl.fit(network, loss, dl.SGD(0.1), (masked(x), y), epochs=1, batch_size=5),
+        lambda network, loss, x, y: dl.fit(network, loss, dl.SGD(0.1), (x, masked(y)), epochs=1, batch_size=5),
+        lambda network, loss, x, y: network.predict(masked(x)),
+        lambda network, loss, x, y: loss.forward(network.predict(x), masked(y)),
+        lambda network, loss, x, y: loss.forward(masked(network.predict(x)), y),
+        lambda network, loss, x, y: network.layers[0].forward(masked(x)),
+        lambda network, loss, x, y: setattr(network.layers[0], "W", masked(network.layers[0].W)),
+        lambda network, loss, x, y: setattr(network.parameters, "theta", masked(network.parameters.theta)),
+    ],
+)
+def test_masked_values_are_refused(call):
+    loss = dl.SoftmaxCrossEntropy()
+    with pytest.raises(SettingError, match="hold no masked values; got array='1 masked'"):
+        call(small_network(), loss, *problem(loss))
+
+
+def test_a_mask_that_hides_nothing_is_welcome():
+    loss = dl.SoftmaxCrossEntropy()
+    x, y = problem(loss)
+    np.testing.assert_array_equal(small_network().predict(np.ma.array(x)), small_network().predict(x))
+    dl.fit(small_network(), loss, dl.SGD(0.1), (np.ma.array(x), np.ma.array(y)), epochs=1, batch_size=5)

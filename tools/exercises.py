@@ -3,6 +3,8 @@
 solutions/NAME/NAME.ipynb is edited by hand. exercises/NAME/NAME.ipynb is the same without outputs, and with one line in
 place of every stretch from `### BEGIN SOLUTION …` to `### END SOLUTION`: what follows BEGIN SOLUTION says what to do.
 The markers are nbgrader's; its own generate_assignment takes these masters as well.
+
+A script to repair is handed out broken: the lines after `### BROKEN`, comments in the master, stand in for all.
 """
 
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+BEGIN, BROKEN, END = "### BEGIN SOLUTION", "### BROKEN", "### END SOLUTION"
 
 
 def masters() -> list[Path]:
@@ -33,15 +35,20 @@ def student_version(master: Path) -> nbformat.NotebookNode:
 
 
 def without_solution(source: str) -> str:
-    lines, inside = [], False
+    lines, inside, broken = [], False, False
     for line in source.splitlines():
         if BEGIN in line:
             indent, _, task = line.partition(BEGIN)
             task = task.strip()[:1].upper() + task.strip()[1:]
             lines.append(f'{indent}raise NotImplementedError("{task}.")')
             inside = True
+        elif BROKEN in line:
+            lines.pop()
+            broken = True
         elif END in line:
-            inside = False
+            inside = broken = False
+        elif broken:
+            lines.append(line.replace("# ", "", 1))
         elif not inside:
             lines.append(line)
     if inside:

@@ -31,6 +31,7 @@ adam_step = Exercise(
     returns=("theta", "m", "v"),
     points=3,
     draw=updates("vs", two_averages),
+    examples=[(np.array([1.0]), np.array([0.0]), np.array([0.0]), np.array([2.0]), 1, 0.1, 0.9, 0.99, 0.0)],
     reference=lambda theta, m, v, grad, step, learning_rate, beta1, beta2, eps: adam(
         theta, m, v, grad, step, learning_rate, beta1, beta2, eps),
     properties={
@@ -117,6 +118,8 @@ amsgrad_step = Exercise(
     title="One step of AMSGrad",
     returns=("theta", "m", "v", "v_max"),
     draw=updates("vss", two_averages),
+    examples=[(
+        np.array([1.0]), np.array([0.0]), np.array([0.0]), np.array([0.16]), np.array([2.0]), 1, 0.1, 0.9, 0.99, 0.0)],
     reference=lambda theta, m, v, v_max, grad, step, learning_rate, beta1, beta2, eps: amsgrad(
         theta, m, v, v_max, grad, step, learning_rate, beta1, beta2, eps),
     properties={"v_max never falls": lambda given, got: got[3] >= given.v_max * (1 - 1e-6)},
@@ -176,6 +179,7 @@ adamw_step = Exercise(
     title="One step of AdamW",
     returns=("theta", "m", "v"),
     draw=updates("vs", with_decay),
+    examples=[(np.array([1.0]), np.array([0.0]), np.array([0.0]), np.array([2.0]), 1, 0.1, 0.9, 0.99, 0.0, 0.5)],
     reference=lambda theta, m, v, grad, step, learning_rate, beta1, beta2, eps, weight_decay: adam(
         theta * (1 - learning_rate * weight_decay), m, v, grad, step, learning_rate, beta1, beta2, eps),
     mistakes={
@@ -225,6 +229,7 @@ nadam_step = Exercise(
     returns=("theta", "m", "v"),
     points=3,
     draw=updates("vs", two_averages),
+    examples=[(np.array([1.0]), np.array([0.0]), np.array([0.0]), np.array([2.0]), 1, 0.1, 0.9, 0.99, 0.0)],
     reference=lambda theta, m, v, grad, step, learning_rate, beta1, beta2, eps: nadam(
         theta, m, v, grad, step, learning_rate, beta1, beta2, eps),
     mistakes={

@@ -25,6 +25,7 @@ adagrad_step = Exercise(
     title="One step of AdaGrad",
     returns=("theta", "s"),
     draw=updates("s", rate_and_eps),
+    examples=[(np.array([1.0]), np.array([5.0]), np.array([2.0]), 0.3, 0.0)],
     reference=lambda theta, s, grad, learning_rate, eps: (
         theta - learning_rate * grad / (np.sqrt(s + grad**2) + eps), s + grad**2
     ),
@@ -69,6 +70,7 @@ rmsprop_step = Exercise(
     title="One step of RMSProp",
     returns=("theta", "s"),
     draw=updates("s", one_average),
+    examples=[(np.array([1.0]), np.array([4.0]), np.array([2.0]), 0.3, 0.9, 0.0)],
     reference=lambda theta, s, grad, learning_rate, rho, eps: (
         theta - learning_rate * grad / (np.sqrt(rho * s + (1 - rho) * grad**2) + eps), rho * s + (1 - rho) * grad**2
     ),
@@ -128,6 +130,7 @@ adadelta_step = Exercise(
     returns=("theta", "s", "d"),
     points=3,
     draw=updates("ss", one_average),
+    examples=[(np.array([1.0]), np.array([4.0]), np.array([1.0]), np.array([2.0]), 1.0, 0.5, 0.0)],
     reference=lambda theta, s, d, grad, learning_rate, rho, eps: adadelta(theta, s, d, grad, learning_rate, rho, eps),
     mistakes={
         "ε stands outside the roots. Here it is inside both: on the first step it is all there is.":

@@ -15,32 +15,43 @@ PICKS: dict[str, Callable[[Any, Any], Any]] = {
     "loss": lambda v, t: v.mean(axis=1).argmin(),
     "both": lambda v, t: (v + t).mean(axis=1).argmax(),
     "care": lambda v, t: v.min(axis=1).argmax(),
+    "middle": lambda v, t: np.median(v, axis=1).argmax(),
+    "margin": lambda v, t: (v.mean(axis=1) - v.std(axis=1)).argmax(),
+    "sure": lambda v, t: (v.mean(axis=1) - v.std(axis=1, ddof=1) / np.sqrt(v.shape[1])).argmax(),
 }
 # For each way to choose, the setting that it falls for: mean validation and test accuracy, and how seeds differ.
 FALLS_FOR = {
-    "mean": (0.78, 0.76, 0.04), "test": (0.72, 0.82, 0.02), "luck": (0.74, 0.74, -0.15), "loss": (0.64, 0.64, 0.02),
-    "both": (0.77, 0.795, 0.03), "care": (0.768, 0.75, 0.003),
+    "mean": (0.784, 0.76, 0.08), "test": (0.72, 0.82, 0.02), "luck": (0.74, 0.74, -0.15), "loss": (0.64, 0.64, 0.02),
+    "both": (0.775, 0.8, 0.04), "care": (0.77, 0.75, -0.03), "middle": (0.774, 0.752, 0.16),
+    "margin": (0.766, 0.755, 0.009), "sure": (0.776, 0.765, 0.034),
 }  # fmt: skip
 
 
 def accuracies(rng: np.random.Generator) -> list[tuple]:
-    """Runs in which every way to choose ends at another setting."""
-    calls: list[tuple] = []
-    for ordinary, seeds in ((0, 3), (1, 4), (2, 5)):
-        rows = [*FALLS_FOR.values(), *[(0.7, 0.7, 0.03)] * ordinary]
+    """Runs in which every way to choose ends at another setting; the right one stands last, first, and anywhere."""
+    return [runs_at_odds(rng, *sizes) for sizes in ((0, 4, -1), (1, 5, 0), (2, 6, None))]
+
+
+def runs_at_odds(rng: np.random.Generator, ordinary: int, seeds: int, place: int | None) -> tuple:
+    """Drawn again until they are."""
+    rows = [*FALLS_FOR.values(), *[(0.7, 0.7, 0.03)] * ordinary]
+    while True:
         order = rng.permutation(len(rows))
-        means = np.array(rows)[order, :2] + rng.uniform(-0.004, 0.004, (len(rows), 2))
+        if place is not None:
+            order[order == 0], order[place] = order[place], 0
+        means = np.array(rows)[order, :2] + rng.uniform(-0.002, 0.002, (len(rows), 2))
         parts = [means[:, part, None] + [apart(rng, seeds, rows[n][2]) for n in order] for part in (0, 1)]
-        calls.append(tuple(np.round(part, 3) for part in parts))
-    return calls
+        validation, test = (np.round(part, 4) for part in parts)
+        chosen = [pick(validation, test) for pick in PICKS.values()]
+        if len(set(chosen)) == len(PICKS):
+            return validation, test
 
 
 def apart(rng: np.random.Generator, seeds: int, spread: float) -> np.ndarray:
-    """What the seeds add, 0 on average: the furthest is so much below it or, for a negative spread, above."""
-    found = rng.uniform(-1.0, 1.0, seeds)
-    found -= found.mean()
-    furthest = found[np.abs(found).argmax()]
-    return -spread * found / furthest
+    """What the seeds add, 0 on average: one is so much below it or, for a negative spread, above; the others agree."""
+    found = np.full(seeds, -1.0 / (seeds - 1)) + rng.uniform(-0.1, 0.1, seeds)
+    found[0] = 1.0
+    return -spread * rng.permutation(found - found.mean())
 
 
 def report(pick: str) -> Callable[[Any, Any], tuple[Any, Any]]:
@@ -51,10 +62,9 @@ def report(pick: str) -> Callable[[Any, Any], tuple[Any, Any]]:
 def two_series(rng: np.random.Generator) -> list[tuple]:
     """Gains or losses on the whole, and at least one seed that says the opposite."""
     calls = []
-    for seeds in (5, 8, 12):
+    for seeds, sign in zip((5, 8, 12), rng.permutation([1.0, -1.0, rng.choice([-1.0, 1.0])]), strict=True):
         luck, gain = rng.uniform(0.6, 0.9, seeds), rng.uniform(0.01, 0.03) + apart(rng, seeds, 0.06)
-        gain *= rng.choice([-1.0, 1.0])
-        calls.append((np.round(luck, 3), np.round(luck + gain, 3)))
+        calls.append((np.round(luck, 3), np.round(luck + sign * gain, 3)))
     return calls
 
 
@@ -69,6 +79,14 @@ choose_setting = Exercise(
     title="Choose a setting, and report it",
     returns=("best", "reported"),
     draw=accuracies,
+    examples=[(np.array([[0.5, 0.5], [0.25, 1.0]]), np.array([[0.75, 0.75], [0.25, 0.75]]))],
+    equal={
+        "validation.mean(axis=1) → validation.sum(axis=1)": "every setting has as many seeds",
+        "validation sorted": "the order of the seeds means nothing to their mean",
+        "test sorted": "the same",
+        "validation half": "the largest stays the largest",
+        "validation of length 1": "the same",
+    },
     reference=report("mean"),
     mistakes={
         "It chooses by the test part. That part is for the report: whoever chooses by it reports their luck.":
@@ -81,6 +99,12 @@ choose_setting = Exercise(
         "It chooses by both parts together. The test part must have no say.": report("both"),
         "It takes the setting whose worst run is best. That is another question: average over the seeds.":
             report("care"),
+        "It chooses by the median of the seeds. The one that is best on average is asked for: the mean.":
+            report("middle"),
+        "It takes the spread of the seeds off the mean before it chooses. Here the best mean is asked for, as it is.":
+            report("margin"),
+        "It takes the error of the mean off before it chooses. Here the best mean is asked for, as it is.":
+            report("sure"),
         "The choice is right, but what is reported is the best test accuracy of any setting.":
             lambda validation, test: (PICKS["mean"](validation, test), test.mean(axis=1).max()),
         "The choice is right, but only its luckiest seed is reported.":
@@ -113,6 +137,7 @@ paired_difference = Exercise(
     title="Is it better, or only lucky?",
     returns=("difference", "error"),
     draw=two_series,
+    examples=[(np.array([0.5, 0.75]), np.array([0.75, 0.75]))],
     reference=lambda before, after: ((after - before).mean(), error(after - before)),
     mistakes={
         "The sign is turned: what was gained is after − before.":
@@ -125,6 +150,9 @@ paired_difference = Exercise(
             lambda before, after: ((after - before).mean(), (after - before).std(ddof=1)),
         "It divides by n. The error of a mean shrinks with √n.":
             lambda before, after: ((after - before).mean(), (after - before).std(ddof=1) / len(before)),
+        "It divides by √(n − 1). The deviation has its n − 1 already, ddof=1; the mean of n numbers goes with √n.":
+            lambda before, after: (
+                (after - before).mean(), (after - before).std(ddof=1) / np.sqrt(len(before) - 1)),
         "The deviation is over n. With so few seeds it must be over n − 1: ddof=1.":
             lambda before, after: ((after - before).mean(), error(after - before, 0)),
         "The root is missing: this is the variance of the mean.":

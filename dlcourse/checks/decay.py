@@ -7,12 +7,15 @@ import numpy as np
 
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import along, between
+from dlcourse.checks.regimes import SCHEDULE
 
-HOME: Any = {"chapter": "05_decay", "notebook": "schedules"}
+HOME: Any = {"chapter": "05_decay", "notebook": "schedules", "regimes": SCHEDULE, "curve": "step"}
 
 
 def start_and_length(rng: np.random.Generator, n: int) -> tuple:
-    return between(rng, 0.1, 1.0), int(rng.integers(8, 20))
+    """Of three that differ. The last length is odd: no half of it is a whole number of steps."""
+    low, high = ((0.1, 0.35), (0.4, 0.7), (0.75, 1.5))[n]
+    return between(rng, low, high), (int(rng.integers(8, 11)), int(rng.integers(12, 16)), 17)[n]
 
 
 def cosine(share: float) -> float:
@@ -25,6 +28,7 @@ exponential_decay = Exercise(
     name="exponential_decay",
     title="Exponential decay, smooth and in stairs",
     draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.3, 0.9), n == 1)),
+    examples=[(15, 1.0, 10, 0.25, False)],
     reference=lambda step, initial_learning_rate, decay_steps, decay_rate, staircase: (
         initial_learning_rate * decay_rate ** (step // decay_steps if staircase else step / decay_steps)),
     properties={
@@ -65,6 +69,8 @@ inverse_time_decay = Exercise(
     name="inverse_time_decay",
     title="Inverse time decay",
     draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.3, 2.0))),
+    examples=[(20, 1.0, 10, 0.5)],
+    equal={"step and decay_rate have changed places": "only their product counts"},
     reference=lambda step, initial_learning_rate, decay_steps, decay_rate: (
         initial_learning_rate / (1 + decay_rate * step / decay_steps)),
     mistakes={
@@ -96,7 +102,8 @@ polynomial_decay = Exercise(
     **HOME,
     name="polynomial_decay",
     title="Polynomial decay",
-    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.01, 0.05), (1.0, 2.0)[n])),
+    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.01, 0.05), (1.0, 2.0, 0.5)[n])),
+    examples=[(5, 1.0, 10, 0.2, 2.0)],
     reference=lambda step, initial_learning_rate, decay_steps, end_learning_rate, power: (
         (initial_learning_rate - end_learning_rate) * (1 - min(step, decay_steps) / decay_steps) ** power
         + end_learning_rate),
@@ -131,7 +138,8 @@ cosine_decay = Exercise(
     **HOME,
     name="cosine_decay",
     title="Cosine decay",
-    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.05, 0.3))),
+    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.05, 0.3) if n < 2 else 0.0)),
+    examples=[(5, 1.0, 10, 0.1)],
     reference=lambda step, initial_learning_rate, decay_steps, alpha: (
         initial_learning_rate * ((1 - alpha) * cosine(min(step, decay_steps) / decay_steps) + alpha)),
     mistakes={
@@ -167,9 +175,17 @@ cosine_decay = Exercise(
 )
 
 
+def period(step: int, length: float, t_mul: float) -> tuple[int, float]:
+    """In which period the step lies, and how far into it."""
+    starts = [0.0]
+    while starts[-1] + length * t_mul ** (len(starts) - 1) <= step:
+        starts.append(starts[-1] + length * t_mul ** (len(starts) - 1))
+    return len(starts) - 1, step - starts[-1]
+
+
 def restarts(step: int, lr: float, length: float, t_mul: float, m_mul: float, late: bool = False) -> float:
     height = 1.0
-    while step > length or (step == length and not late):
+    while length > 0 and (step > length or (step == length and not late)):
         step, length, height = step - length, length * t_mul, height * m_mul  # type: ignore[assignment]
     return lr * height * cosine(step / length)
 
@@ -179,7 +195,8 @@ cosine_restarts = Exercise(
     name="cosine_restarts",
     title="Cosine decay with restarts",
     points=3,
-    draw=along(lambda rng, n: (*start_and_length(rng, n), 2, between(rng, 0.4, 0.9))),
+    draw=along(lambda rng, n: (*start_and_length(rng, n), (2, 1, 1.5)[n], (between(rng, 0.4, 0.9), 0.8, 1.0)[n])),
+    examples=[(20, 1.0, 10, 2, 0.5)],
     reference=lambda step, initial_learning_rate, first_decay_steps, t_mul, m_mul: restarts(
         step, initial_learning_rate, first_decay_steps, t_mul, m_mul),
     properties={
@@ -199,12 +216,14 @@ cosine_restarts = Exercise(
         "The first period is lowered too: m_mul begins with the first restart.":
             lambda s, lr, D, t, m: m * restarts(s, lr, D, t, m),
         "The wave is not reset: s counts from the very beginning inside each period.":
-            lambda s, lr, D, t, m: lr * m ** sum(s >= D * (2**j - 1) for j in range(1, 9)) * cosine(
-                s / (D * 2 ** sum(s >= D * (2**j - 1) for j in range(1, 9)))),
+            lambda s, lr, D, t, m: lr * m ** (n := period(s, D, t)[0]) * cosine(s / (D * t**n)),
     },
     variants=(
+        lambda s, lr, D, t, m: lr * m ** (found := period(s, D, t))[0] * cosine(found[1] / (D * t ** found[0])),
         lambda s, lr, D, t, m: (
-            lr * m ** (i := int(math.log2(s / D + 1 + 1e-12))) * cosine((s - D * (2**i - 1)) / (D * 2**i))),
+            restarts(s, lr, D, t, m) if t == 1 else lr * m ** (
+                n := int(math.log(s / D * (t - 1) + 1) / math.log(t) + 1e-9)) * cosine(
+                    (s - D * (t**n - 1) / (t - 1)) / (D * t**n))),
     ),
     hints=(
         "Find out first in which period the step lies, and how far into it.",

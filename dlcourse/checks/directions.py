@@ -35,7 +35,9 @@ def is_the_slope(given: Any, got: Any) -> bool:
 
 def lengths_and_directions(rng: np.random.Generator) -> list[tuple]:
     shapes = ((3, 2), (2, 4), (4, 4))
-    return [(rng.normal(size=s) + 0.3, rng.uniform(0.5, 3.0, s[1]), rng.normal(size=s)) for s in shapes]
+    signs = [rng.permutation([1.0, -1.0, *rng.choice([-1.0, 1.0], s[1] - 2)]) for s in shapes]
+    lengths = [sign * rng.uniform(0.5, 3.0, len(sign)) for sign in signs]
+    return [(rng.normal(size=s) + 0.3, g, rng.normal(size=s)) for s, g in zip(shapes, lengths, strict=True)]
 
 
 weight_norm_backward = Exercise(
@@ -45,6 +47,7 @@ weight_norm_backward = Exercise(
     returns=("dv", "dg"),
     points=3,
     draw=lengths_and_directions,
+    examples=[(np.array([[3.0], [4.0]]), np.array([10.0]), np.array([[1.0], [0.0]]))],
     reference=lambda v, g, dw: turned(v, g, dw),
     properties={
         "dv is the slope that finite differences find": is_the_slope,

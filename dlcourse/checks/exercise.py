@@ -41,9 +41,14 @@ class Exercise:
     properties: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
     across: Mapping[str, Callable[..., bool]] = field(default_factory=dict)  # tests of all calls and answers together
     measure: Callable[..., dict[str, float]] | None = None  # of an answer left to chance: what is compared instead
+    regimes: Mapping[str, Callable[..., bool]] = field(default_factory=dict)  # where a wrong curve is wrong: regimes.py
+    curve: str = ""  # the argument along which a wrong curve is drawn beside the right one
     tolerance: float = 1e-5
     points: int = 2
     variants: Sequence[Callable[..., Any]] = ()
+    examples: Sequence[tuple] = ()  # calls of the worked example in the stub: every check asks them too
+    equal: Mapping[str, str] = field(default_factory=dict)  # for gate/: a change that changes nothing, and why
+    repair: bool = False  # is it handed out broken? Then the first of its mistakes is the script as it is handed out
     library: bool = False  # may the answer use dlcourse itself when it is graded? checks/ stay out of its reach
 
     @property
@@ -55,7 +60,7 @@ class Exercise:
         return list(inspect.signature(self.reference).parameters)
 
     def calls(self, rng: np.random.Generator) -> list[tuple]:
-        return list(self.draw(rng))
+        return [*self.draw(rng), *self.examples]
 
     def given(self, call: tuple) -> SimpleNamespace:
         """The arguments of a call, by name."""

@@ -33,14 +33,14 @@ def between(rng: np.random.Generator, low: float, high: float, digits: int = 3) 
 
 
 def along(settings: Settings) -> Callable[[np.random.Generator], list[tuple]]:
-    """Inputs of a schedule: a step and settings(rng, n), for n = 0 and 1, of which the second is the length D.
+    """Inputs of a schedule: a step and settings(rng, n), for n = 0, 1 and 2, of which the second is the length D.
 
     The steps are the places where rules differ: 0, inside a stretch, its last step, its end, the step after, beyond.
     """
 
     def draw(rng: np.random.Generator) -> list[tuple]:
         calls = []
-        for n in range(2):
+        for n in range(3):
             rest = settings(rng, n)
             length = rest[1]
             inside = int(rng.integers(2, length - 2))

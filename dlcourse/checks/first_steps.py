@@ -13,9 +13,10 @@ HOME: Any = {"chapter": "00_start", "notebook": "first_steps"}
 
 def scores_and_labels(rng: np.random.Generator) -> list[tuple]:
     calls = [(rng.normal(size=(n, k)) * 2, rng.integers(0, k, n)) for n, k in ((2, 3), (5, 4), (3, 5))]
-    eighths = (8 * rng.normal(size=(2, 3))).round() / 8  # which float32 holds exactly, at 1000 too
-    large = np.array([[1000.0, 998.0, 997.0], [-1000.0, -13.0, 1.0]]) + eighths
-    return [*calls, (large, np.array([1, 1]))]
+    eighths = (8 * rng.normal(size=(2, 3))).round() / 8  # which float32 holds exactly, at 3000 too
+    large = np.array([[3000.0, 2998.0, 2997.0], [-3000.0, -13.0, 1.0]]) + eighths
+    surprising = np.array([[1000.0, 0.0, -3.0], [0.0, -2.0, -3000.0]]) + eighths  # its loss is 1000 and more
+    return [*calls, (large, np.array([1, 1])), (surprising, np.array([1, 2]))]
 
 
 def softmax(z: Any, axis: int = -1) -> Any:
@@ -44,9 +45,17 @@ softmax_cross_entropy = Exercise(
     reference=lambda scores, labels: (surprise(scores, labels).mean(), error(scores, labels) / len(labels)),
     properties={
         "each row of the gradient adds up to 0": lambda given, got: np.abs(got[1].sum(axis=-1)) < 1e-5,
-        "a number added to all scores of a row changes nothing": lambda given, got: got[0] < 100,
+    },
+    examples=[(np.array([[1.0, 1.0, 0.0]]), np.array([2]))],
+    equal={
+        "labels → scores": "there are as many rows of scores as labels",
+        "labels → p": "there are as many rows of p as labels",
+        "p.copy() → p": "p is not needed again",
     },
     mistakes={
+        "−log p is infinite where p is so small that it is rounded to 0. Take the log apart, log p = z − log Σ eᶻ, "
+        "with the largest score off.":
+            lambda z, y: (-np.log(softmax(z)[np.arange(len(y)), y]).mean(), error(z, y) / len(y)),
         "Large scores overflow: exp(1000) is infinite. Take the largest score of each row off first.":
             lambda z, y: (-np.log((p := np.exp(z) / np.exp(z).sum(-1, keepdims=True))[np.arange(len(y)), y]).mean(),
                           (p - np.eye(z.shape[1])[y]) / len(y)),
@@ -89,13 +98,15 @@ softmax_cross_entropy = Exercise(
 
 
 def functions(rng: np.random.Generator) -> list[tuple]:
+    steps = iter((0.1, between(rng, 0.02, 0.08), between(rng, 0.15, 0.3)))
+
     def call(source: str, *shape: int) -> tuple:
         constants = {"a": rng.normal(size=shape), "c": rng.uniform(0.5, 2.0, shape)}
-        return Function(source, constants), rng.normal(size=shape), 0.1
+        return Function(source, constants), rng.normal(size=shape), next(steps)
 
     return [
-        call("lambda w: float((c * (w - a) ** 3).sum())", 3),
-        call("lambda w: float((np.sin(w) * a).sum() * c.sum())", 2, 2),
+        call("lambda w: float((-c * (w - a) ** 3).sum())", 3),
+        call("lambda w: float((np.sin(w + 1) * a).sum() * c.sum())", 2, 2),
         call("lambda w: float(np.exp(0.5 * w * a).sum() + (c * w).sum() ** 2)", 4),
     ]
 
@@ -114,6 +125,11 @@ numeric_gradient = Exercise(
     name="numeric_gradient",
     title="A gradient from differences",
     draw=functions,
+    examples=[(Function("lambda w: (w**3).sum()"), np.array([1.0, 2.0]), 0.1)],
+    equal={
+        "np.zeros(w.shape) → np.ones(w.shape)": "every entry is put in its place afterwards",
+        "h with a minus": "the difference is the same from either side",
+    },
     reference=lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w - e)) / (2 * h)),
     mistakes={
         "This is the forward difference, (f(w + h) − f(w))/h. From both sides the error is far smaller.":
@@ -148,27 +164,50 @@ numeric_gradient = Exercise(
     ),
 )
 
-def gradients(rng: np.random.Generator, shape: tuple) -> tuple:
+def gradients(rng: np.random.Generator, shape: tuple, sign: float) -> tuple:
     """Two gradients that differ most, as a share, where they are small; and one entry that is 0 in both.
 
-    Where there are many, one has the other sign: there the error is 1.
+    Where there are many, one has the other sign: there the error is 1. sign: of the largest error.
     """
     sizes = 10.0 ** np.linspace(3, -3, int(np.prod(shape))) * rng.uniform(0.5, 1, int(np.prod(shape)))
     shares = np.sort(10.0 ** rng.uniform(-3, -2, sizes.size)) * rng.choice([-1, 1], sizes.size)
-    shares[-1] *= rng.uniform(0.05, 0.1) / np.abs(shares[-1])
+    shares[-1] = sign * rng.uniform(0.05, 0.1)
     sizes[0] = 0.0
     if sizes.size > 6:
         shares[-2] = -rng.uniform(1.2, 1.8)
     mixed = rng.permutation(sizes.size)
-    analytic = (sizes * rng.choice([-1, 1], sizes.size))[mixed].reshape(shape)
+    signs = np.where(np.arange(sizes.size) >= sizes.size - 2, 1, rng.choice([-1, 1], sizes.size))
+    analytic = (sizes * signs)[mixed].reshape(shape)
     return analytic, analytic * (1 + shares[mixed].reshape(shape)), 1e-8
+
+
+def gradients_near_the_floor(rng: np.random.Generator, floor: float) -> tuple:
+    """The largest error is that of an entry below the floor, and would be larger without it; both signs."""
+    size = floor * rng.uniform(2.0, 9.0, 5) * rng.choice([-1, 1], 5)
+    other = size * (1 + rng.uniform(0.01, 0.1, 5))
+    size[0], other[0] = floor * rng.uniform(0.25, 0.35), floor * rng.uniform(0.02, 0.05)
+    if rng.random() < 0.5:
+        size, other = -size, -other
+    mixed = rng.permutation(5)
+    return size[mixed], other[mixed], floor
+
+
+def pairs_of_gradients(rng: np.random.Generator) -> list[tuple]:
+    floors = between(rng, 0.5, 2.0), between(rng, 0.01, 0.05)
+    calls = [gradients(rng, shape, sign) for shape, sign in (((3,), 1), ((2, 3), -1), ((8,), 1))]
+    return calls + [gradients_near_the_floor(rng, floor) for floor in floors]
 
 
 gradient_error = Exercise(
     **HOME,
     name="gradient_error",
     title="How far apart are two gradients?",
-    draw=lambda rng: [gradients(rng, shape) for shape in ((3,), (2, 3), (8,))],
+    draw=pairs_of_gradients,
+    examples=[(np.array([1000.0, 0.01, 0.0]), np.array([1000.1, 0.03, 0.0]), 1e-8)],
+    equal={
+        "analytic - numeric → numeric - analytic": "the bars take the sign away",
+        "analytic and numeric have changed places": "the error is the same from either side",
+    },
     reference=lambda analytic, numeric, floor: (
         np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), floor)).max(),
     properties={
@@ -207,10 +246,11 @@ gradient_error = Exercise(
 
 def lines(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for n, batch_size, epochs in ((6, 2, 2), (7, 3, 3), (5, 5, 2)):
-        x = rng.normal(size=(n, 2))
+    for n, batch_size, epochs, features in ((6, 2, 2, 2), (7, 3, 3, 3), (5, 5, 2, 4), (3, 1, 1, 3)):
+        x = rng.normal(size=(n, features))
         order = np.stack([rng.permutation(n) for _ in range(epochs)])
-        calls.append((x, x @ rng.normal(size=2) + rng.normal(size=n), rng.normal(size=2), order,
+        w = np.sort(rng.normal(size=features))[::-1].copy() if n == 6 else rng.normal(size=features)
+        calls.append((x, x @ rng.normal(size=features) + rng.normal(size=n), w, order,
                       between(rng, 0.05, 0.2), batch_size))
     return calls
 
@@ -241,6 +281,11 @@ training_loop = Exercise(
     returns=("w", "losses"),
     points=5,
     draw=lines,
+    examples=[(np.array([[1.0], [2.0]]), np.array([1.0, 1.0]), np.array([0.0]), np.array([[1, 0]]), 0.1, 1)],
+    equal={
+        "epoch → x": "an epoch has as many examples as x",
+        "epoch → y": "an epoch has as many examples as y",
+    },
     reference=lambda x, y, w, order, learning_rate, batch_size: loop(x, y, w, order, learning_rate, batch_size),
     mistakes={
         "The 2 is missing: the slope of the squared error is 2 (xw − y) x.":

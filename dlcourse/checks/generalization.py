@@ -29,6 +29,7 @@ horizontal_flip = Exercise(
     name="horizontal_flip",
     title="Flip some of the images",
     draw=images_and_flags,
+    examples=[(np.array([[[[1.0], [2.0]]], [[[3.0], [4.0]]]]), np.array([True, False]))],
     reference=lambda images, flags: np.where(flags[:, None, None, None], images[:, :, ::-1], images),
     properties={
         "every image keeps its pixels": lambda given, got: np.allclose(
@@ -64,7 +65,9 @@ horizontal_flip = Exercise(
 
 
 def labels_and_classes(rng: np.random.Generator) -> list[tuple]:
-    return [(rng.integers(0, k, n), k, between(rng, 0.05, 0.4)) for n, k in ((3, 4), (6, 3), (5, 10))]
+    """Batches in which the last class does not occur, one in which it does, and nothing to smooth."""
+    calls = [(rng.integers(0, k - 1, n), k, between(rng, 0.05, 0.4)) for n, k in ((3, 4), (6, 3), (5, 10))]
+    return [*calls, (np.array([0, 4, int(rng.integers(5))]), 5, between(rng, 0.5, 0.9)), (np.array([1, 0]), 3, 0.0)]
 
 
 def one_hot(labels: Any, classes: int) -> Any:
@@ -76,6 +79,7 @@ smooth_labels = Exercise(
     name="smooth_labels",
     title="Label smoothing",
     draw=labels_and_classes,
+    examples=[(np.array([1]), 4, 0.2)],
     reference=lambda labels, classes, smoothing: (1 - smoothing) * one_hot(labels, classes) + smoothing / classes,
     properties={"every row adds up to 1": lambda given, got: np.isclose(got.sum(axis=-1), 1)},
     mistakes={
@@ -105,20 +109,50 @@ smooth_labels = Exercise(
     ),
 )
 
+def networks_at_odds(rng: np.random.Generator) -> list[tuple]:
+    """Scores for which every other way to vote ends, somewhere, at another class."""
+    calls = []
+    for shape in ((3, 8, 4), (5, 12, 3), (4, 9, 5)):
+        loud = np.where(np.arange(shape[0]) == 0, 6.0, 1.0)[:, None, None]
+        while True:
+            scores = rng.normal(size=shape) * loud
+            p = softmax(scores)
+            right = p.mean(axis=0).argmax(axis=-1)
+            others = (scores.mean(axis=0), p.prod(axis=0), np.median(p, axis=0), p[0], votes(p).mean(axis=0))
+            if all((other.argmax(axis=-1) != right).any() for other in others):
+                break
+        calls.append((scores,))
+    return calls
+
+
+def votes(p: Any) -> Any:
+    return np.eye(p.shape[-1])[p.argmax(axis=-1)]
+
+
 ensemble_predict = Exercise(
     **HOME,
     name="ensemble_predict",
     title="An ensemble votes with probabilities",
     returns=("probabilities", "classes"),
-    draw=lambda rng: [
-        (rng.normal(size=shape) * np.where(np.arange(shape[0]) == 0, 6.0, 1.0)[:, None, None],)
-        for shape in ((3, 8, 4), (5, 12, 3))
-    ],
+    draw=networks_at_odds,
+    examples=[(np.array([[[0.0, 0.0]], [[0.0, 2.0]]]),)],
+    equal={
+        "scores - scores.max(axis=-1, keepdims=True) → scores": "it keeps exp from overflow; these are small",
+        "scores.max(axis=-1, keepdims=True) → scores.…(…keepdims=True)": "whatever is taken off a row, p stays",
+        "scores - scores.max(axis=-1, keepdims=True) → scores + scores.max(axis=-1, keepdims=True)": "the same",
+        "axis=-1 → axis=2": "the last of three axes is axis 2",
+        "scores reversed": "the order of the networks means nothing",
+    },
     reference=lambda scores: ((p := softmax(scores).mean(axis=0)), p.argmax(axis=-1)),
     properties={
         "every row of probabilities adds up to 1": lambda given, got: np.isclose(got[0].sum(axis=-1), 1),
     },
     mistakes={
+        "The probabilities are right, but the classes are those of the averaged scores: the loudest network decides "
+        "alone. Take argmax of the averaged probabilities.":
+            lambda z: (softmax(z).mean(axis=0), z.mean(axis=0).argmax(axis=-1)),
+        "The probabilities are right, but the classes are a vote. Take argmax of the averaged probabilities.":
+            lambda z: (softmax(z).mean(axis=0), votes(softmax(z)).mean(axis=0).argmax(axis=-1)),
         "The scores are averaged before the softmax: the network with the loudest scores decides alone.":
             lambda z: ((p := softmax(z.mean(axis=0))), p.argmax(axis=-1)),
         "Only the first network is heard.": lambda z: ((p := softmax(z)[0]), p.argmax(axis=-1)),
@@ -164,14 +198,21 @@ def stop(losses: Any, patience: int, *, last: bool = False, equal: bool = False,
     return len(losses) - 1, best_epoch
 
 
+def wander(rng: np.random.Generator, epochs: int) -> np.ndarray:
+    """Losses that fall, rise and rest, all on a grid: equal ones occur."""
+    return np.asarray(2.0 + 0.05 * np.cumsum(rng.choice([-2, -1, 0, 0, 1, 2], epochs))).clip(0.1)
+
+
 def validation_runs(rng: np.random.Generator) -> list[tuple]:
     shapes = (
+        [1.0, 0.9, 0.8, 0.85, 0.82],
         [1.0, 0.8, 0.9, 0.8, 0.7, 0.75, 0.72, 0.71, 0.74, 0.6, 0.65],
         [1.0, 0.9, 0.95, 0.8, 0.8, 0.85, 0.7, 0.9, 0.8, 0.75, 0.72, 0.71],
         [1.0, 0.9, 0.8, 0.7, 0.6, 0.5],
         [0.9, 1.0, 0.8, 0.85, 0.84, 0.83, 0.82],
     )
-    return [(np.round(np.array(s) * rng.uniform(1, 3), 3), p) for s, p in zip(shapes, (3, 2, 2, 4), strict=True)]
+    calls = [(np.round(np.array(s) * rng.uniform(1, 3), 3), p) for s, p in zip(shapes, (4, 3, 2, 2, 4), strict=True)]
+    return calls + [(wander(rng, 15).round(3), patience) for patience in (1, 3, 5)]
 
 
 early_stopping = Exercise(
@@ -180,6 +221,12 @@ early_stopping = Exercise(
     title="When to stop",
     returns=("last_epoch", "best_epoch"),
     draw=validation_runs,
+    examples=[(np.array([1.0, 0.8, 0.9, 0.85, 0.7]), 2)],
+    equal={
+        "0 → 1": "the first loss is below infinity, and sets both epoch and count",
+        "losses half": "only which of two losses is lower counts",
+        "losses of length 1": "the same",
+    },
     reference=lambda losses, patience: stop(losses, patience),
     properties={"the best epoch is not after the last": lambda given, got: got[1] <= got[0]},
     mistakes={
@@ -213,7 +260,13 @@ average_weights = Exercise(
     **HOME,
     name="moving_average",
     title="An average of the weights along the way",
-    draw=lambda rng: [(rng.normal(size=(steps, size)), between(rng, 0.5, 0.9)) for steps, size in ((4, 2), (9, 3))],
+    draw=lambda rng: [
+        (rng.normal(size=(steps, size)), between(rng, 0.5, 0.9)) for steps, size in ((4, 2), (9, 3), (6, 5), (1, 4))],
+    examples=[(np.array([[1.0], [2.0], [4.0]]), 0.5)],
+    equal={
+        "1: → :": "to average the first with itself changes nothing",
+        "1 → 0": "the same",
+    },
     reference=lambda thetas, decay: average(thetas, decay)[-1],
     properties={"an average of equal weights is these weights": lambda given, got: (
         (got >= given.thetas.min(axis=0) - 1e-6) & (got <= given.thetas.max(axis=0) + 1e-6))},

@@ -32,7 +32,7 @@ def woven(x: Any, eps: Any, groups: int) -> Any:
 
 def images(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for shape, groups in (((2, 2, 1, 6), 2), ((3, 1, 2, 8), 2), ((2, 2, 2, 6), 3)):
+    for shape, groups in (((2, 2, 3, 6), 2), ((3, 1, 2, 8), 2), ((2, 3, 2, 6), 3), ((1, 2, 2, 4), 1)):
         gamma = rng.choice([-1.0, 1.0], shape[-1]) * rng.uniform(0.5, 2.0, shape[-1])
         calls.append((batch(rng, shape), gamma, rng.normal(size=shape[-1]), groups, between(rng, 0.05, 0.3)))
     return calls
@@ -45,6 +45,13 @@ group_norm_forward = Exercise(
     title="Group norm, forward",
     points=3,
     draw=images,
+    examples=[(np.array([[[[1.0, 3.0, 8.0, 2.0]]]]), np.ones(4), np.zeros(4), 2, 0.0)],
+    equal={
+        "1 → 2": "NumPy takes any length below 0 for the one to be found",
+        "1 changes places with 2": "the order of axes means nothing to a mean",
+        "1 changes places with 4": "the same",
+        "2 changes places with 4": "the same",
+    },
     reference=lambda x, gamma, beta, groups, eps: gamma * normal(x, eps, groups) + beta,
     properties={
         "before gamma and beta, every group of every example has the mean 0":

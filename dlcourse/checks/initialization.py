@@ -1,25 +1,29 @@
 """Chapter 01: where theta starts. Draws are left to chance, so they are measured."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import same
+from dlcourse.checks.laws import Law, follow, normal
+from dlcourse.checks.laws import uniform as evenly
 from dlcourse.checks.runner import Seed
 
 HOME: Any = {"chapter": "01_initialization", "notebook": "initialization"}
 SHAPES = ((120, 60), (50, 150), (3, 3, 15, 50))
 
 
-def shapes_and_seeds(shapes: Any = SHAPES, *more: Any) -> Any:
-    """Every shape with a seed; the first one twice with the same seed, then with another."""
+def shapes_and_seeds(shapes: Any = SHAPES, more: Any = lambda rng, n: ()) -> Any:
+    """Every shape with more(rng, n) and a seed; the first one twice with the same seed, then with another."""
 
     def draw(rng: np.random.Generator) -> list[tuple]:
         seed = int(rng.integers(1 << 30))
-        first = [(shapes[0], *more, Seed(s)) for s in (seed, seed, seed + 1)]
-        return first + [(shape, *more, Seed(seed + 2 + n)) for n, shape in enumerate(shapes[1:])]
+        rest = [(shape, *more(rng, n)) for n, shape in enumerate(shapes)]
+        first = [(*rest[0], Seed(s)) for s in (seed, seed, seed + 1)]
+        return first + [(*settings, Seed(seed + 2 + n)) for n, settings in enumerate(rest[1:])]
 
     return draw
 
@@ -28,6 +32,15 @@ ACROSS = {
     "the same generator gives the same draw": lambda given, got: same(got[0], got[1]),
     "another generator gives another one": lambda given, got: not same(got[0], got[2]),
 }
+FROM_CHANCE = {
+    "the answer with a minus": "the law is as wide on either side of 0",
+    "the answer reversed": "the order of draws means nothing",
+}
+
+
+def drawn_from(law: Callable[[Any], Law]) -> Callable[[Any, Any], bool]:
+    """Do all draws together, but the repeated one, follow law(given)?"""
+    return lambda given, got: follow((w, law(g)) for n, (g, w) in enumerate(zip(given, got, strict=True)) if n != 1)
 
 
 def fans_of(shape: tuple) -> tuple[int, int]:
@@ -59,6 +72,7 @@ fans = Exercise(
     draw=lambda rng: [
         (tuple(int(n) for n in rng.choice(np.arange(2, 40), axes, replace=False)),) for axes in (2, 4, 3, 2)
     ],
+    examples=[((3, 3, 16, 32),)],
     reference=lambda shape: fans_of(shape),
     mistakes={
         "They have changed places: weights are (in, out) here, so the last axis counts outputs.":
@@ -94,9 +108,15 @@ xavier_init = Exercise(
     name="xavier_init",
     title="Xavier, uniform",
     draw=shapes_and_seeds(),
+    examples=[((300, 50), Seed(0))],
     tolerance=0.1,
     measure=law,
-    across=ACROSS,
+    across={
+        **ACROSS,
+        "its draws, sorted, are spread evenly over −a to a": drawn_from(
+            lambda g: evenly(-math.sqrt(3 / fans_of(g.shape)[0]), math.sqrt(3 / fans_of(g.shape)[0]))),
+    },
+    equal=FROM_CHANCE,
     reference=lambda shape, rng: uniform(shape, rng, math.sqrt(3 / fans_of(shape)[0])),
     mistakes={
         "The bound is √(1/n). A uniform draw from −a to a has the variance a²/3, so a = √(3/n).":
@@ -134,9 +154,15 @@ msra_init = Exercise(
     name="msra_init",
     title="MSRA, normal",
     draw=shapes_and_seeds(),
+    examples=[((200, 100), Seed(0))],
     tolerance=0.1,
     measure=law,
-    across=ACROSS,
+    across={
+        **ACROSS,
+        "its draws, sorted, are those of a normal law": drawn_from(
+            lambda g: normal(math.sqrt(2 / fans_of(g.shape)[0]))),
+    },
+    equal=FROM_CHANCE,
     reference=lambda shape, rng: rng.normal(0, math.sqrt(2 / fans_of(shape)[0]), shape),
     mistakes={
         "The variance is 1/n: that is Xavier. ReLU lets half of it pass, so MSRA doubles it.":
@@ -183,14 +209,29 @@ def sums(given: Any, w: Any) -> dict[str, Any]:
     }
 
 
+def shares(w: Any) -> Any:
+    """The weights of every unit but its largest, beside that one: of even draws, again even ones from 0 to 1."""
+    rows = np.sort(w.reshape(-1, w.shape[-1]), axis=0)
+    return rows[:-1] / np.maximum(rows[-1], 1e-300)
+
+
 unitball_init = Exercise(
     **HOME,
     name="unitball_init",
     title="Positive unit ball",
     draw=shapes_and_seeds(),
-    tolerance=0.06,
+    tolerance=0.06,  # the worked example is too small for it
     measure=sums,
-    across=ACROSS,
+    across={
+        **ACROSS,
+        "a unit's weights, sorted, are spread evenly from 0 to the largest":
+            lambda given, got: follow((shares(w), evenly(0, 1)) for n, w in enumerate(got) if n != 1),
+    },
+    equal={
+        "True → False": "the last axis is the units': sums without the other axes meet it as well",
+        "u.sum(…, keepdims=True) → u.sum(axis=tuple(range(len(shape) - 1)))": "the same",
+        "the answer reversed": "the order of draws means nothing",
+    },
     reference=lambda shape, rng: (u := rng.uniform(size=shape)) / u.sum(
         axis=tuple(range(len(shape) - 1)), keepdims=True),
     properties={

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 
 from dlcourse.checks.exercise import Exercise
-from dlcourse.checks.initialization import ACROSS, HOME, shapes_and_seeds
+from dlcourse.checks.families import between
+from dlcourse.checks.initialization import ACROSS, FROM_CHANCE, HOME, shapes_and_seeds
+from dlcourse.checks.laws import follow, likeness, normal
+from dlcourse.checks.runner import Seed
 
 
 # fmt: off
@@ -29,15 +32,32 @@ def rotation(shape: tuple, rng: Any, gain: float) -> Any:
     return gain * (q if shape[0] >= shape[1] else q.T)
 
 
+def turns_anywhere(given: Any, got: Any) -> bool:
+    """The entries of a large rotation, drawn evenly from all there are, are nearly normal. A reflection's are not."""
+    large = [w * math.sqrt(max(w.shape)) / g.gain for g, w in zip(given, got, strict=True) if w.size > 100]
+    entries = np.sort(np.concatenate([w.ravel() for w in large]))
+    shares = np.arange(1, 32) / 32
+    below = np.searchsorted(entries, [normal(1.0)(float(share)) for share in shares]) / entries.size
+    return bool(np.abs(below - shares).max() < 0.15)
+
+
 orthogonal_init = Exercise(
     **HOME,
     name="orthogonal_init",
     title="Orthogonal",
     points=3,
-    draw=shapes_and_seeds(((60, 40), (30, 50), (30, 30)), 1.4),
-    tolerance=0.02,
+    draw=shapes_and_seeds(
+        ((60, 40), (30, 50), (30, 30), (3, 2)), lambda rng, n: (between(rng, *((1.3, 2.0), (0.3, 0.8))[n % 2]),)),
+    examples=[((30, 3), 1.5, Seed(0))],
+    tolerance=0.001,
     measure=turned,
-    across=ACROSS,
+    across={**ACROSS, "it may turn anywhere: its entries, sorted, are those of a random rotation": turns_anywhere},
+    equal={
+        **FROM_CHANCE,
+        "gain with a minus": "a rotation turned round is one too",
+        "shape[0] >= shape[1] → shape[0] > shape[1]": "a square rotation turned over is one too",
+        "…_other_law(…": "QR makes a rotation of any independent draws, and hides their law",
+    },
     reference=lambda shape, gain, rng: rotation(shape, rng, gain),
     mistakes={
         "These are normal weights whose columns have the right length, but they do not stand at right angles.":
@@ -103,10 +123,18 @@ sparse_init = Exercise(
     **HOME,
     name="sparse_init",
     title="Sparse: every unit listens to a few inputs",
-    draw=shapes_and_seeds(((30, 300), (20, 400)), 12, 0.5),
+    draw=shapes_and_seeds(
+        ((30, 300), (20, 400), (60, 50)),
+        lambda rng, n: ((12, 7, 15)[n], between(rng, *((0.3, 0.6), (1.5, 2.5), (0.8, 1.2))[n]))),
     tolerance=0.1,
     measure=few,
-    across=ACROSS,
+    across={
+        **ACROSS,
+        "the weights that stay, sorted, are those of a normal law": lambda given, got: follow(
+            (w[w != 0], normal(g.std)) for n, (g, w) in enumerate(zip(given, got, strict=True)) if n != 1),
+        "which inputs a unit listens to has no pattern": lambda given, got: likeness((got[0] != 0) - 0.4) < 0.25,
+    },
+    equal=FROM_CHANCE,  # the worked example is too small to be measured
     reference=lambda shape, nonzeros, std, rng: sparse(shape, nonzeros, std, rng),
     properties={
         "every unit has exactly `nonzeros` weights": lambda given, got: (got != 0).sum(axis=0) == given.nonzeros,
@@ -160,6 +188,12 @@ lsuv_scale = Exercise(
     title="LSUV: let the data set the scale",
     points=3,
     draw=stacks,
+    examples=[(np.array([[1.0], [3.0]]), np.array([[[4.0]], [[1.0]]]))],
+    equal={
+        "x reversed": "the order of the examples means nothing",
+        "weights half": "every layer is divided by its own spread, whatever it was",
+        "weights of length 1": "the same",
+    },
     reference=lambda x, weights: measured(x, weights, lambda x, w: (x @ w).std()),
     properties={
         "what the first layer puts out varies by 1": lambda given, got: np.isclose((given.x @ got[0]).std(), 1, 1e-4),

@@ -20,6 +20,7 @@ momentum_step = Exercise(
     title="One step of momentum",
     returns=("theta", "velocity"),
     draw=updates("v", rate_and_momentum),
+    examples=[(np.array([1.0]), np.array([0.5]), np.array([2.0]), 0.1, 0.9)],
     reference=lambda theta, velocity, grad, learning_rate, momentum: (
         theta + momentum * velocity - learning_rate * grad,
         momentum * velocity - learning_rate * grad,
@@ -76,6 +77,7 @@ nesterov_step = Exercise(
     title="One step of Nesterov's rule",
     returns=("theta", "velocity"),
     draw=updates("v", rate_and_momentum),
+    examples=[(np.array([1.0]), np.array([0.5]), np.array([2.0]), 0.1, 0.9)],
     reference=lambda theta, velocity, grad, learning_rate, momentum: (
         theta + momentum**2 * velocity - (1 + momentum) * learning_rate * grad,
         momentum * velocity - learning_rate * grad,
@@ -111,16 +113,34 @@ nesterov_step = Exercise(
     ),
 )
 
+
+def curved(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
+    """A Hessian with these eigenvalues."""
+    turn = np.linalg.qr(rng.normal(size=(len(values),) * 2))[0]
+    hessian = turn * values @ turn.T
+    return (hessian + hessian.T) / 2
+
+
+def valleys_and_saddles(rng: np.random.Generator) -> list[tuple]:
+    """Curvatures of both signs: Newton's rule goes to whatever point is flat, a saddle as well."""
+    signs = ([1, 1], [1, 1, -1], [1, -1, -1, 1], [-1, -1])
+    hessians = [curved(rng, np.array(s) * rng.uniform(0.5, 3.0, len(s))) for s in signs]
+    thetas = [np.sort(rng.normal(size=len(hessian)))[::-1].copy() for hessian in hessians]
+    return [(theta, rng.normal(size=len(theta)), hessian) for theta, hessian in zip(thetas, hessians, strict=True)]
+
+
 # fmt: off
 newton_step = Exercise(
     **HOME,
     name="newton_step",
     title="One step of Newton's rule",
-    draw=lambda rng: [
-        (rng.normal(size=n), rng.normal(size=n), (a := rng.normal(size=(n, n))) @ a.T + np.eye(n)) for n in (2, 3, 4)
-    ],
+    draw=valleys_and_saddles,
+    examples=[(np.array([1.0, 1.0]), np.array([2.0, 8.0]), np.array([[2.0, 0.0], [0.0, 8.0]]))],
     reference=lambda theta, grad, hessian: theta - np.linalg.solve(hessian, grad),
+    equal={"hessian transposed": "a Hessian is symmetric"},
     mistakes={
+        "Curvatures below 0 are counted as positive: that flees from a saddle. Newton's rule goes there, H⁻¹ as it is.":
+            lambda theta, g, H: theta - np.linalg.solve(of_sizes(H), g),
         "The gradient is multiplied by the Hessian. It must be divided: solve H d = g.":
             lambda theta, g, H: theta - H @ g,
         "This goes uphill: theta − H⁻¹g.": lambda theta, g, H: theta + np.linalg.solve(H, g),
@@ -149,6 +169,7 @@ largest_rate = Exercise(
     name="largest_rate",
     title="The edge: the largest rate for momentum",
     draw=lambda rng: [(between(rng, 0.3, 0.95), between(rng, 2.0, 30.0)) for _ in range(4)],
+    examples=[(0.5, 10.0)],
     reference=lambda momentum, curvature: 2 * (1 + momentum) / curvature,
     properties={"momentum allows more than plain descent": lambda given, got: got > 2 / given.curvature},
     mistakes={
@@ -175,5 +196,11 @@ largest_rate = Exercise(
     ),
 )
 # fmt: on
+
+
+def of_sizes(hessian: Any) -> Any:
+    values, vectors = np.linalg.eigh(hessian)
+    return vectors * np.abs(values) @ vectors.T
+
 
 EXERCISES = [momentum_step, nesterov_step, newton_step, largest_rate]

@@ -64,6 +64,8 @@ natural_gradient_step = Exercise(
     title="One step along the natural gradient",
     points=3,
     draw=draw_steps,
+    examples=[(np.zeros(2), np.ones(2), np.array([[1.0, 0.0]]), 0.5, 1.0)],
+    equal={"V → scores": "V is the scores", "scores reversed": "the order of the examples means nothing"},
     reference=lambda theta, grad, scores, learning_rate, damping:
         step_against(damped(fisher(scores), damping), theta, grad, learning_rate),
     properties={
@@ -116,6 +118,14 @@ angd_step = Exercise(
     returns=("theta", "A"),
     points=4,
     draw=draw_states,
+    examples=[(np.zeros(2), np.eye(2), np.ones(2), np.array([[1.0, 0.0]]), 0.5, 0.5)],
+    equal={
+        "V → scores": "V is the scores",
+        "scores reversed": "the order of the examples means nothing",
+        "A transposed": "A is symmetric",
+        "…→ grad @ (learning_rate * A)": "A is symmetric",
+        "A with positive eigenvalues": "all of A's are positive",
+    },
     reference=lambda theta, A, grad, scores, learning_rate, fisher_rate:
         stepped(theta, kept(A, scores, fisher_rate), grad, learning_rate),
     properties={

@@ -7,17 +7,19 @@ import numpy as np
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import between, same
 from dlcourse.checks.generalization import HOME
+from dlcourse.checks.laws import dice
 from dlcourse.checks.runner import Seed
 
 
 # fmt: off
 def activations_and_dice(rng: np.random.Generator) -> list[tuple]:
-    calls = []
-    for rate in (between(rng, 0.15, 0.3), between(rng, 0.6, 0.8)):
+    """The second call repeats the first; the next ones have another generator; the last are edges."""
+    calls: list[tuple] = []
+    for rate in (between(rng, 0.25, 0.29), between(rng, 0.71, 0.75), between(rng, 0.45, 0.6)):
         x = np.sign(rng.normal(size=(100, 80))) * rng.uniform(0.5, 2.0, (100, 80))
-        seed = Seed(int(rng.integers(1 << 30)))
-        calls += [(x, rate, seed, True), (x, rate, seed, True), (x, rate, Seed(seed.number + 1), True)]
-    return [*calls, (x[:3, :4], 0.5, seed, False)]
+        seed = int(rng.integers(1 << 30))
+        calls += [(x, rate, Seed(s), True) for s in ((seed,) if calls[:1] else (seed, seed)) + (seed + 1,)]
+    return [*calls, (x[:1], 0.0, Seed(seed), True), (x[:3, :4], 0.5, Seed(seed), False)]
 
 
 def thinned(given: Any, y: Any) -> dict[str, Any]:
@@ -34,8 +36,18 @@ def thinned(given: Any, y: Any) -> dict[str, Any]:
 
 
 def counted(given: Any, got: Any) -> bool:
-    """Is it always the same number that goes, to within one? By chance four times in a row: never."""
-    return all(abs((y == 0).sum() - g.rate * y.size) <= 1 for g, y in zip(given, got, strict=True) if g.training)
+    """Is it always the same number that goes, to within one? By chance so many times in a row: never."""
+    thinned = [(g, y) for g, y in zip(given, got, strict=True) if g.training and g.rate]
+    return all(abs((y == 0).sum() - g.rate * y.size) <= 1 for g, y in thinned)
+
+
+def thrown(gone: Any, given: Any, got: Any) -> bool:
+    """Did every place of gone(given, got) throw a die of its own, the draws with one rate taken together?"""
+    fallen: dict[float, list] = {}
+    for n, (g, y) in enumerate(zip(given, got, strict=True)):
+        if g.training and g.rate and n != 1:
+            fallen.setdefault(g.rate, []).append(gone(g, y))
+    return all(dice(np.vstack(places), rate) for rate, places in fallen.items())
 
 
 dropout = Exercise(
@@ -54,6 +66,11 @@ dropout = Exercise(
         "the same generator throws the same dice": lambda given, got: same(got[0], got[1]),
         "another generator throws others": lambda given, got: not same(got[0], got[2]),
         "how many go is left to chance": lambda given, got: not counted(given, got),
+        "every number throws its own die: no pattern": lambda given, got: thrown(lambda g, y: y == 0, given, got),
+    },
+    equal={
+        "rng.random(x.shape) >= rate → rng.random(x.shape) > rate": "no draw ever meets the rate exactly",
+        "if not training: return x changes places with…": "dice that are thrown and not looked at do no harm",
     },
     mistakes={
         "What stays is not scaled up by 1/(1 − rate): the next layer would see less in training than afterwards.":
@@ -98,18 +115,31 @@ dropout = Exercise(
 
 
 def every_input_twice(rng: np.random.Generator) -> list[tuple]:
-    """x is the unit matrix, twice: so y shows W M + b, and whether both halves of the batch saw the same M."""
-    x, calls = np.vstack([np.eye(60)] * 2), []
-    for rate in (between(rng, 0.15, 0.3), between(rng, 0.6, 0.8)):
-        w = rng.choice([-1.0, 1.0], (60, 70)) * rng.uniform(0.5, 2.0, (60, 70))
-        b, seed = rng.choice([-1.0, 1.0], 70) * rng.uniform(0.5, 2.0, 70), int(rng.integers(1 << 30))
-        calls += [(x, w, b, rate, Seed(s), True) for s in (seed, seed, seed + 1)]
-    return [*calls, (x, w, b, rate, Seed(seed), False)]
+    """x is a diagonal, twice: so y shows W M + b, and whether both halves of the batch saw the same M.
+
+    Few inputs and many units: that many weights, and little to compute for someone who writes three loops.
+    """
+    calls: list[tuple] = []
+    for rate in (between(rng, 0.25, 0.29), between(rng, 0.71, 0.75), between(rng, 0.45, 0.6)):
+        x = np.vstack([np.diag(rng.choice([-1.0, 1.0], 12) * rng.uniform(0.5, 2.0, 12))] * 2)
+        w = rng.choice([-1.0, 1.0], (12, 700)) * rng.uniform(0.5, 2.0, (12, 700))
+        b, seed = rng.choice([-1.0, 1.0], 700) * rng.uniform(0.5, 2.0, 700), int(rng.integers(1 << 30))
+        calls += [(x, w, b, rate, Seed(s), True) for s in ((seed,) if calls[:1] else (seed, seed)) + (seed + 1,)]
+    return [*calls, (x[:1], w, b, 0.0, Seed(seed), True), (x - 0.3, w, b, rate, Seed(seed), False)]
+
+
+def seen(given: Any, y: Any) -> Any:
+    """W M for each half of the batch, beside W."""
+    inputs = np.diag(given.x)[:, None]
+    return [(half - given.b) / inputs / given.w for half in np.split(y, 2)]
 
 
 def masks(given: Any, y: Any) -> dict[str, Any]:
     """What M must have been, and whether b is left alone."""
-    one, two = (half / given.w for half in np.split(y - given.b, 2))
+    if given.training and given.rate:
+        one, two = seen(given, y)
+    else:
+        one = two = np.full(given.w.shape, float(same(y, given.x @ given.w + given.b, 1e-4)))
     gone = np.abs(one) < 1e-4
     kept = one[~gone]
     lines = max(gone.mean(axis=axis).std() for axis in (0, 1))
@@ -143,7 +173,10 @@ drop_connect = Exercise(
     across={
         "the same generator throws the same dice": lambda given, got: same(got[0], got[1]),
         "another generator throws others": lambda given, got: not same(got[0], got[2]),
+        "every weight throws its own die: no pattern": lambda given, got: thrown(
+            lambda g, y: np.abs(seen(g, y)[0]) < 1e-4, given, got),
     },
+    equal={"rng.random(w.shape) >= rate → rng.random(w.shape) > rate": "no draw ever meets the rate exactly"},
     mistakes={
         "What stays is not scaled up by 1/(1 − rate).":
             lambda x, w, b, r, rng, t: wire(x, w, b, rng.random(w.shape) >= r) if t else x @ w + b,

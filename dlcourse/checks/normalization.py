@@ -31,6 +31,7 @@ batch_norm_forward = Exercise(
     title="Batch norm, forward",
     points=3,
     draw=batches,
+    examples=[(np.array([[1.0], [3.0]]), np.array([2.0]), np.array([5.0]), 0.0)],
     reference=lambda x, gamma, beta, eps: gamma * normal(x, eps) + beta,
     properties={
         "each column has the mean beta": lambda given, got: same(got.mean(axis=0), given.beta, 1e-5),
@@ -78,6 +79,8 @@ batch_norm_update = Exercise(
         (batch(rng, shape), rng.normal(size=shape[1]), rng.uniform(0.5, 2, shape[1]), between(rng, 0.6, 0.95))
         for shape in ((4, 3), (3, 5), (6, 6))
     ],
+    examples=[(np.array([[1.0], [3.0]]), np.array([0.0]), np.array([1.0]), 0.9)],
+    equal={"x reversed": "the order of the examples means nothing"},
     reference=lambda x, running_mean, running_var, decay: (
         decay * running_mean + (1 - decay) * x.mean(0), decay * running_var + (1 - decay) * x.var(0, ddof=1)),
     mistakes={
@@ -118,6 +121,8 @@ batch_norm_predict = Exercise(
         (x, *rest, rng.normal(size=len(rest[0])), rng.uniform(0.3, 3.0, len(rest[0])))
         for x, *rest in ([inputs(rng, n, 3) for n in (4, 1)] + [inputs(rng, 5, 5)])
     ],
+    examples=[
+        (np.array([[4.0]]), np.array([2.0]), np.array([5.0]), 0.0, np.array([1.0]), np.array([9.0]))],
     reference=lambda x, gamma, beta, eps, running_mean, running_var: (
         gamma * (x - running_mean) / np.sqrt(running_var + eps) + beta),
     mistakes={
@@ -172,8 +177,10 @@ batch_norm_backward = Exercise(
     returns=("dx", "dgamma", "dbeta"),
     points=5,
     draw=lambda rng: [
-        (x, gamma, eps, rng.normal(size=x.shape)) for x, gamma, _, eps in (inputs(rng, 4, 3), inputs(rng, 5, 5))
+        (x, gamma, eps, rng.normal(size=x.shape))
+        for x, gamma, _, eps in (inputs(rng, 4, 3), inputs(rng, 5, 5), inputs(rng, 3, 1))
     ],
+    examples=[(np.array([[1.0], [3.0], [5.0]]), np.array([2.0]), 0.0, np.array([[1.0], [0.0], [0.0]]))],
     reference=lambda x, gamma, eps, dy: backward(x, gamma, eps, dy),
     properties={
         "dx is the slope that finite differences find": is_the_slope,
@@ -228,6 +235,7 @@ layer_norm = Exercise(
     name="layer_norm",
     title="Layer norm, forward",
     draw=batches,
+    examples=[(np.array([[1.0, 3.0]]), np.array([2.0, 2.0]), np.array([5.0, 0.0]), 0.0)],
     reference=lambda x, gamma, beta, eps: gamma * normal(x, eps, -1) + beta,
     properties={
         "an example does not depend on the others": lambda given, got: same(
@@ -267,6 +275,8 @@ batch_norm_identity = Exercise(
     title="The gamma and beta that make batch norm void",
     returns=("gamma", "beta"),
     draw=lambda rng: [(batch(rng, shape), between(rng, 0.05, 0.3)) for shape in ((4, 3), (6, 2), (5, 5))],
+    examples=[(np.array([[1.0], [3.0]]), 0.21)],
+    equal={"x reversed": "the order of the examples means nothing"},
     reference=lambda x, eps: (np.sqrt(x.var(0) + eps), x.mean(0)),
     properties={
         "with them, batch norm gives back x": lambda given, got: same(

@@ -69,6 +69,11 @@ def overview(folder: Path, exercises: Mapping[str, Exercise | Question]) -> Iter
     if not folder.is_dir():
         raise UserError(f"FOLDER must be a folder; got folder={folder}. Give the one your notebooks are in.")
     files = [place(folder), *sorted(folder.glob(f"exercises/*/{FILE}"))]  # the latter without a `dlcourse lab` folder
+    if not any(file.is_file() or (file.parent / MANIFEST).is_file() for file in files):
+        raise UserError(
+            f"FOLDER must be one where exercises were solved; got folder={folder.resolve()}, without {FILE}."
+            " Give the one your notebooks are in."
+        )
     solved = {name for file in files for name in load(file)}
     points = sum(exercises[name].points for name in solved if name in exercises)
     total = sum(exercise.points for exercise in exercises.values())

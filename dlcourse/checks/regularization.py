@@ -46,6 +46,7 @@ l1_penalty = Exercise(
     title="L1: penalty and gradient",
     returns=("penalty", "gradient"),
     draw=weights_and((0.1, 1.0)),
+    examples=[(np.array([2.0, -3.0, 0.0]), 0.1)],
     reference=lambda w, strength: (strength * np.abs(w).sum(), strength * np.sign(w)),
     properties={
         "where a weight is 0 the gradient is 0": lambda given, got: got[1][given.w == 0] == 0,
@@ -88,6 +89,7 @@ l2_penalty = Exercise(
     title="L2: penalty and gradient",
     returns=("penalty", "gradient"),
     draw=weights_and((0.1, 1.0)),
+    examples=[(np.array([2.0, -3.0]), 0.1)],
     reference=lambda w, strength: (strength * (w**2).sum(), 2 * strength * w),
     mistakes={
         "The 2 is missing in the gradient: the slope of λw² is 2λw.": lambda w, s: (s * (w**2).sum(), s * w),
@@ -121,6 +123,7 @@ elastic_net = Exercise(
     title="Elastic net: both at once",
     returns=("penalty", "gradient"),
     draw=weights_and((0.1, 0.4), (0.5, 1.0)),
+    examples=[(np.array([2.0, -3.0]), 0.1, 0.01)],
     reference=lambda w, l1, l2: (l1 * np.abs(w).sum() + l2 * (w**2).sum(), l1 * np.sign(w) + 2 * l2 * w),
     properties={
         "its gradient is its slope": slope_fits(lambda w, l1, l2: l1 * np.abs(w).sum() + l2 * (w**2).sum()),
@@ -151,7 +154,7 @@ elastic_net = Exercise(
 
 def columns_of_all_lengths(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for inputs, units in ((2, 3), (5, 4)):
+    for inputs, units in ((2, 3), (5, 4), (3, 4)):
         w = rng.normal(size=(inputs, units))
         limit = between(rng, 0.8, 1.5)
         w *= limit / np.linalg.norm(w, axis=0) * np.array([0.4, 1.7, 2.5, 0.0])[:units]
@@ -173,6 +176,7 @@ max_norm = Exercise(
     name="max_norm",
     title="Max-norm: no unit's weights grow too long",
     draw=columns_of_all_lengths,
+    examples=[(np.array([[3.0, 0.3], [4.0, 0.4]]), 2.0)],
     reference=lambda w, limit: shorten(w, limit, lengths(w)),
     properties={
         "no column is longer than the limit":
@@ -224,6 +228,7 @@ clip_by_norm = Exercise(
     name="clip_by_norm",
     title="Clip a gradient by its norm",
     draw=gradients_of_all_lengths,
+    examples=[(np.array([3.0, 4.0]), 1.0)],
     reference=lambda grad, limit: grad * min(1.0, limit / max(float(np.linalg.norm(grad)), 1e-300)),
     properties={
         "it is never longer than the limit": lambda given, got: np.linalg.norm(got) <= given.limit * (1 + 1e-5),

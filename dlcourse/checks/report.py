@@ -9,7 +9,7 @@ MIME = "application/vnd.dlcourse.report+json"
 
 # JupyterLab's own colours where there is one, for light and dark themes; words and marks say the same without them.
 GOOD, BAD = "var(--jp-success-color0, #1b5e20)", "var(--jp-error-color1, #b3261e)"
-CODE = "margin: 2px 0 6px 1.2em; font-family: var(--jp-code-font-family, monospace)"
+CODE = "margin: 2px 0 6px 1.2em; white-space: pre-wrap; font-family: var(--jp-code-font-family, monospace)"
 
 
 UNWRITTEN = "it is written"  # the property of an exercise that nobody has begun
@@ -28,7 +28,8 @@ class Finding:
 
     def lines(self) -> list[str]:
         lines = self.detail.splitlines()
-        for label, text in (("given", self.given), ("got", self.got), ("expected", self.expected)):
+        lines += [f"{'given':<10}{self.given}"] if self.given else []  # one line, however long: it can be pasted
+        for label, text in (("got", self.got), ("expected", self.expected)):
             lines += textwrap.wrap(text, 96, initial_indent=f"{label:<10}", subsequent_indent=" " * 10)
         return lines
 
@@ -37,8 +38,10 @@ class Finding:
 class Report:
     """The result of `check`: true in an `if` when every property held.
 
-    findings: one for each property. mistake: the sentence for the known wrong answer that this one behaves like.
-    hint: the next of up to three. points, out_of: all or none of them. note: what the code printed, or a warning.
+    findings: one for each property. mistake: the sentence for the known wrong answer that this one behaves like; with
+    perhaps, only nearly. hint: the next of up to three. points, out_of: all or none of them. note: what the code
+    printed, or a warning. missing: what it uses that will not be there while grading. picture: an SVG, the wrong curve
+    beside the right one.
     """
 
     name: str
@@ -49,6 +52,9 @@ class Report:
     points: float = 0
     out_of: float = 0
     note: str = ""
+    perhaps: bool = False
+    missing: str = ""
+    picture: str = ""
 
     @property
     def passed(self) -> bool:
@@ -70,12 +76,23 @@ class Report:
         points = f", {self.points:g} of {self.out_of:g} points" if self.out_of else ""
         return f"{'✓' if self.passed else '✗'} {self.title}: {'solved' if self.passed else 'not yet'}{points}"
 
+    @property
+    def named(self) -> str:
+        """The mistake, as it is said."""
+        return f"Perhaps: {self.mistake}" if self.perhaps and self.mistake else self.mistake
+
+    @property
+    def in_order(self) -> list[Finding]:
+        """What does not hold comes first."""
+        return sorted(self.findings, key=lambda finding: finding.passed)
+
     def __repr__(self) -> str:
         lines = [self.headline]
-        for finding in self.findings:
+        lines += [f"  → {self.named}"] if self.mistake else []
+        lines += [f"  ! {self.missing}"] if self.missing else []
+        for finding in self.in_order:
             lines.append(f"  {'✓' if finding.passed else '✗'} {finding.words}")
             lines += [f"      {line}" for line in finding.lines()]
-        lines += [f"  → {self.mistake}"] if self.mistake else []
         lines += [f"  {self.note}"] if self.note else []
         lines += [f"  {self.hint}"] if self.hint else []
         return "\n".join(lines)
@@ -85,11 +102,13 @@ class Report:
             f"<li style='color:{GOOD if f.passed else BAD}'>{'✓' if f.passed else '✗'} {html.escape(f.words)}"
             + (f"<pre style='{CODE}'>{html.escape(chr(10).join(f.lines()))}</pre>" if f.lines() else "")
             + "</li>"
-            for f in self.findings
+            for f in self.in_order
         )
         parts = [f"<p><strong>{html.escape(self.headline)}</strong></p>"]
+        parts.append(f"<p>→ <strong>{html.escape(self.named)}</strong></p>" if self.mistake else "")
+        parts.append(f"<p>! {html.escape(self.missing)}</p>" if self.missing else "")
         parts.append(f"<ul style='list-style:none;padding-left:0.5em'>{rows}</ul>" if rows else "")
-        parts.append(f"<p>→ <strong>{html.escape(self.mistake)}</strong></p>" if self.mistake else "")
+        parts.append(self.picture)
         parts.append(f"<p>{html.escape(self.note)}</p>" if self.note else "")
         if self.hint:
             number, _, hint = self.hint.partition(": ")

@@ -8,14 +8,20 @@ import numpy as np
 from dlcourse.checks.decay import HOME, cosine, start_and_length
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import along, between
+from dlcourse.checks.generalization import wander
 
 
 # fmt: off
 def staircases(rng: np.random.Generator) -> list[tuple]:
-    boundaries = sorted(int(b) for b in rng.choice(np.arange(5, 60), 3, replace=False))
-    values = [between(rng, *pair) for pair in ((0.5, 1.0), (0.2, 0.4), (0.05, 0.1), (0.01, 0.04))]
-    steps = [0, *(b + near for b in boundaries for near in (-1, 0, 1)), 99]
-    return [(step, boundaries, values) for step in steps]
+    """Falling values, rising ones, and any; one boundary, several, and one at step 0."""
+    calls = []
+    for count, places in ((3, [0, 1, 2, 3]), (4, [2, 0, 4, 1, 3]), (1, [0, 1]), (3, [3, 2, 1, 0])):
+        boundaries = sorted(int(b) for b in rng.choice(np.arange(5, 60), count, replace=False))
+        boundaries[0] = boundaries[0] if count != 4 else 0
+        values = [between(rng, 0.5, 1.0) * 0.4**place for place in places]
+        steps = sorted({0, 1, *(b + near for b in boundaries for near in (-1, 0, 1)), 99} - {-1})
+        calls += [(step, boundaries, values) for step in steps]
+    return calls
 
 
 piecewise_constant = Exercise(
@@ -23,6 +29,11 @@ piecewise_constant = Exercise(
     name="piecewise_constant",
     title="Piecewise constant: your own stairs",
     draw=staircases,
+    examples=[(100, [100, 200], [1.0, 0.1, 0.01])],
+    equal={
+        "boundaries sorted": "boundaries rise, and are counted: their order plays no part",
+        "boundaries reversed": "the same",
+    },
     reference=lambda step, boundaries, values: values[sum(b < step for b in boundaries)],
     mistakes={
         "At a boundary the old value still holds: step 100 is the last one before boundary 100 counts.":
@@ -56,7 +67,8 @@ warmup = Exercise(
     **HOME,
     name="warmup",
     title="Warm-up",
-    draw=along(start_and_length),
+    draw=lambda rng: [*along(start_and_length)(rng), *[(step, between(rng, 0.1, 1.0), 1) for step in (0, 1, 5)]],
+    examples=[(1, 1.0, 5)],
     reference=lambda step, learning_rate, warmup_steps: learning_rate * min(1.0, (step + 1) / warmup_steps),
     properties={"the first step moves: its rate is above 0": lambda given, got: got > 0},
     mistakes={
@@ -101,13 +113,14 @@ def plateau(losses: Any, lr: float, factor: float, patience: int, *, extra: int 
 
 
 def runs_with_plateaus(rng: np.random.Generator) -> list[tuple]:
-    calls = []
+    calls: list[tuple] = []
     for patience in (1, 2, 3):
         flat = [1.0, 1.2, 0.9, 0.9, 1.0, 0.95, 0.93, 0.92, 0.91, 0.905, 0.9, 0.95, 0.94, 0.93, 0.92]
         flat += [0.8, 0.8, 0.81, 0.82, 0.83, 0.84, 0.85, 0.86]
         losses = np.round(np.array(flat) * rng.uniform(1, 3), 3)
         calls.append((losses, between(rng, 0.1, 1.0), between(rng, 0.2, 0.6), patience))
-    return calls
+    settings = [(between(rng, 0.1, 1.0), between(rng, 0.2, 0.6), patience) for patience in (0, 1, 2, 4)]
+    return calls + [(wander(rng, 20).round(3), *setting) for setting in settings]
 
 
 reduce_on_plateau = Exercise(
@@ -116,6 +129,12 @@ reduce_on_plateau = Exercise(
     title="Lower the rate when the loss stops falling",
     points=3,
     draw=runs_with_plateaus,
+    examples=[(np.array([1.0, 0.9, 0.95, 0.92, 0.91]), 1.0, 0.5, 1)],
+    equal={
+        "0 → 1": "the first loss is below infinity, and sets the count",
+        "losses half": "only which of two losses is lower counts",
+        "losses of length 1": "the same",
+    },
     reference=lambda losses, learning_rate, factor, patience: np.array(
         plateau(losses, learning_rate, factor, patience)),
     properties={"the rate never rises": lambda given, got: np.diff(got) <= 0},
@@ -151,9 +170,9 @@ reduce_on_plateau = Exercise(
 def cycles(rng: np.random.Generator) -> list[tuple]:
     """The corners of the curve, and a place on either slope."""
     calls = []
-    for total, share in ((20, 0.4), (40, 0.25)):
-        peak = round(share * total) - 1
-        settings = between(rng, 0.1, 1.0), total, share, between(rng, 5.0, 20.0), between(rng, 3.0, 9.0)
+    for total, share in ((20, 0.4), (40, 0.25), (25, 0.3)):
+        peak = int(share * total + 1e-9) - 1  # of the last, 7 of 7.5 steps: no step meets the top
+        settings = between(rng, 0.1, 1.0), total, share, between(rng, 5.0, 20.0), between(rng, 50.0, 90.0)
         up, down = int(rng.integers(1, peak)), int(rng.integers(peak + 2, total - 2))
         calls += [(step, *settings) for step in (up, 0, peak, peak + 1, down, total - 2, total - 1)]
     return calls
@@ -175,6 +194,12 @@ one_cycle = Exercise(
     title="One cycle: up, and down further than it began",
     points=3,
     draw=cycles,
+    examples=[(5, 1.0, 22, 0.5, 10.0, 100.0)],
+    equal={
+        "step <= peak → step < peak": "at the peak both ways have the top",
+        "step - peak → peak - step": "a cosine is the same on both sides of 0",
+        "total_steps - 1 - peak → peak - (total_steps - 1)": "the same",
+    },
     reference=lambda step, max_learning_rate, total_steps, pct_start, div_factor, final_div_factor: cycle(
         step, max_learning_rate, total_steps, pct_start, div_factor, final_div_factor),
     properties={

@@ -1,35 +1,47 @@
 """A notebook and the calls of its exercises in, plain answers out, whatever the notebook does.
 
 A cell or an exercise that brings the worker down, or keeps it longer than it may, is left out, and a new worker is
-asked the rest. So each costs itself, and what was answered stays answered.
+asked the rest. So each costs itself, and what was answered stays answered. What became of them is told as well: it may
+have been the machine's fault, and whoever asks will want to try again.
 """
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dlcourse.checks.runner import Answer
 from dlcourse.grading.sandbox import Sandbox
-from dlcourse.grading.worker_process import Died, Process, as_bytes
+from dlcourse.grading.worker_process import Clock, Died, Process, as_bytes
 
 KINDS = ("", "todo", "error", "time", "value")
-STARTS = 6  # workers for one notebook, at most
+VOIDS = 2  # workers that an exercise may lose to the machine before it is left for another time
+PATIENT = 10.0  # times as long may a worker itself wait, where only the clock of the learner shall decide
 WORDS = {
     "ended": "It ended Python itself: exit, a crash, or far too much memory.",
     "time": "was still running when its time was up. An endless loop?",
     "flood": "It sent what is no answer.",
 }
+MACHINES = {  # no doing of the learner's
+    "killed": "its process was killed from outside",
+    "stopped": "its process or the grader stood still for a while",
+    "starved": "the machine was too busy to let it run",
+}
 
 
 @dataclass
 class Outcome:
-    """What came of a notebook: answers by exercise, the cells that define each, and why it could not be read."""
+    """What came of a notebook: answers by exercise, the cells that define each, and why it could not be read.
+
+    ends: the cells (by number) and exercises that came to a bad end. void: the exercises that the machine left without
+    an answer, and how.
+    """
 
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     definitions: dict[str, int] = field(default_factory=dict)
     unreadable: str = ""
+    ends: dict[int | str, str] = field(default_factory=dict)
+    void: dict[str, str] = field(default_factory=dict)
 
 
 class Unreadable(Exception):
@@ -42,37 +54,44 @@ def ask(
     sandbox: Sandbox,
     library: bool = False,
     until: float = math.inf,
+    clock: Clock | None = None,
+    patient: bool = False,
 ) -> Outcome:
     """The answers to all calls, by exercise; raises NoSandbox where a worker does not even start.
 
-    until: the moment at which the whole submission must be done, whatever a notebook alone may take.
+    until: the moment on the clock at which the whole submission must be done, whatever a notebook alone may take.
     """
-    outcome = Outcome({name: [] for name in calls})
-    left = list(calls)
-    skip: list[int] = []
-    until = min(until, time.monotonic() + sandbox.limits.total)
-    for _ in range(STARTS):
-        try:
-            with Process(sandbox, library) as process:
-                session = Session(process, outcome, until)
-                try:
-                    session.read_notebook(content, left, skip)
-                    while left:
-                        session.answer(left[0], calls[left[0]])
-                        left.pop(0)
-                    return outcome
-                except Died as death:
-                    if session.cell is not None:
-                        skip.append(session.cell)
-                    elif left:
-                        outcome.answers[left.pop(0)].append(last_word(death.kind))
-        except Unreadable as error:
-            outcome.unreadable = str(error)
-            return outcome
-        if time.monotonic() >= until or not left:
-            break
+    outcome, clock = Outcome({name: [] for name in calls}), clock or Clock()
+    left, voids = list(calls), 0
+    until = min(until, clock.now() + sandbox.limits.total)
+    while left and clock.now() < until:
+        with Process(sandbox, library, clock) as process:
+            session = Session(process, outcome, until, patient)
+            try:
+                session.read_notebook(content, list(calls))
+                left.sort(key=session.order.index)
+                while left:
+                    session.answer(left[0], calls[left[0]])
+                    left.pop(0)
+                    voids = 0
+            except Unreadable as error:
+                outcome.unreadable = str(error)
+                return outcome
+            except Died as death:
+                kind = session.blame(death.kind)
+                if kind in MACHINES:
+                    outcome.answers[left[0]].clear()  # it is asked again from its first call
+                    voids += 1
+                    if voids == VOIDS:
+                        outcome.void[left.pop(0)], voids = MACHINES[kind], 0
+                elif session.cell is not None:
+                    outcome.ends[session.cell] = kind
+                else:
+                    outcome.ends[left[0]] = kind
+                    outcome.answers[left.pop(0)].append(last_word(kind))
     for name in left:
-        outcome.answers[name].append(last_word("time" if time.monotonic() >= until else "ended"))
+        outcome.ends[name] = "time"
+        outcome.answers[name].append(last_word("time"))
     return outcome
 
 
@@ -81,47 +100,79 @@ def last_word(kind: str) -> Answer:
 
 
 class Session:
-    """One worker's life. `cell` is the one that is running, while cells run."""
+    """One worker's life. `cell` is the one that is running, while cells run, `entered` the last that began."""
 
-    def __init__(self, process: Process, outcome: Outcome, until: float):
+    def __init__(self, process: Process, outcome: Outcome, until: float, patient: bool = False):
         self.process, self.outcome, self.until = process, outcome, until
-        self.limits = process.sandbox.limits
+        self.limits, self.clock, self.patient = process.sandbox.limits, process.clock, patient
         self.cell: int | None = None
+        self.entered = -1
+        self.stops = self.clock.stops
+        self.order: list[str] = []
 
     def within(self, seconds: float) -> float:
         """The end of a wait: the worker keeps the time itself and gets a little longer before it is killed."""
-        return min(time.monotonic() + seconds + self.limits.grace, self.until)
+        self.stops = self.clock.stops
+        return min(self.clock.now() + seconds + self.limits.grace, self.until)
 
-    def read_notebook(self, content: bytes, names: list[str], skip: list[int]) -> None:
-        seconds = self.limits.cells
+    def own(self, seconds: float) -> float:
+        return seconds * PATIENT if self.patient else seconds
+
+    def blame(self, kind: str) -> str:
+        """Time that ran out while somebody stood still is nobody's fault."""
+        return "stopped" if kind == "time" and self.clock.stops > self.stops else kind
+
+    def read_notebook(self, content: bytes, names: list[str]) -> None:
+        """Runs the cells, but for those that came to a bad end before."""
+        ends, seconds = self.outcome.ends, self.limits.cells
+        skip = [cell for cell in ends if isinstance(cell, int)]
         until = self.within(seconds)
-        request = {"notebook": as_bytes(content), "names": names, "skip": skip, "seconds": seconds}
-        self.process.send(request, until)
+        own = self.own(seconds)
+        self.process.send({"notebook": as_bytes(content), "names": names, "skip": skip, "seconds": own}, until)
         reply = self.process.receive(until)
         if "unreadable" in reply:
             raise Unreadable(text(reply["unreadable"]))
         found = reply.get("definitions")
         if isinstance(found, dict):
             self.outcome.definitions.update({name: found[name] for name in names if type(found.get(name)) is int})
-        for _ in range(1001):
-            reply = self.process.receive(until)
-            if "done" in reply:
-                self.cell = None
-                return
-            number = reply.get("cell")
-            self.cell = number if type(number) is int and number not in skip else self.cell
-        raise Died("flood")
+        order = reply.get("order")
+        self.order = order if isinstance(order, list) and sorted(map(str, order)) == sorted(names) else names
 
     def answer(self, name: str, calls: Sequence[tuple]) -> None:
+        """First come the cells that have not run yet and stand above its answer."""
         answers = self.outcome.answers[name]
         until = self.within(self.limits.seconds)
-        self.process.send({"name": name, "calls": list(calls), "seconds": self.limits.seconds}, until)
+        request = {"name": name, "calls": list(calls), "seconds": self.own(self.limits.seconds)}
+        self.process.send(request, until)
         while len(answers) <= len(calls):
             reply = self.process.receive(until)
+            if "cell" in reply or "late" in reply:
+                until = self.within(self.follow(reply))
+                continue
             if type(reply.get("end")) is str and reply["end"] == name:
                 return
-            answers.append(believed(reply.get("answer")))
+            answer = believed(reply.get("answer"))
+            if answer.kind == "time" and self.blame("time") != "time":
+                raise Died("stopped")
+            answers.append(answer)
+            if answer.kind == "time" or answer.problem.startswith("MemoryError"):
+                self.outcome.ends[name] = answer.kind
         raise Died("flood")
+
+    def follow(self, reply: dict[str, Any]) -> float:
+        """A cell begins, or comes to its end, late or not; their numbers rise. The seconds that what comes may take."""
+        number = reply.get("cell")
+        if type(number) is int and self.cell is None and self.entered < number < 1000:
+            self.cell = self.entered = number
+            return self.limits.cells
+        if number is not None or self.cell is None:
+            raise Died("flood")
+        if "late" in reply:
+            if self.blame("time") != "time":
+                raise Died("stopped")
+            self.outcome.ends[self.cell] = "time"
+        self.cell = None
+        return self.limits.seconds
 
 
 def believed(reply: Any) -> Answer:

@@ -7,26 +7,25 @@ Everything lies in one folder:
     secret          what the inputs are drawn from; whoever has it can tell them in advance
 """
 
-import os
-import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from dlcourse.checks import exercises
-from dlcourse.grading import executors, feedback
-from dlcourse.grading.grader import Result, Task, digest_of, grade, longest, names_in, students_seed
+from dlcourse.grading import feedback
+from dlcourse.grading.choice import names_in
+from dlcourse.grading.grader import Attempt, in_words
+from dlcourse.grading.jobs import run, with_bar
 from dlcourse.grading.journal import Journal, Key
-from dlcourse.grading.sandbox import Limits, NoSandbox, keep_private
-from dlcourse.grading.submissions import Submission, around, passed_over, read, readable
-from dlcourse.sweeps import handed_over
+from dlcourse.grading.names import readable
+from dlcourse.grading.records import Log, private, secret_of
+from dlcourse.grading.roll import Roll
+from dlcourse.grading.sandbox import Limits, keep_private
+from dlcourse.grading.submissions import Submission, read, roll_in
+from dlcourse.grading.tasks import Result, Task, digest_of, students_seed
 from dlcourse.workspace import UserError
-
-TRIES = 3  # for a task whose process, machine or sandbox failed
-AT_ONCE, BYTES_AT_ONCE = 64, 64 << 20  # tasks under way, and what their files weigh together
 
 
 @dataclass
@@ -34,6 +33,7 @@ class Class:
     """What was handed in, at a first look: who, and which notebooks; nothing is kept of the files."""
 
     submissions: Callable[[], Iterator[Submission]]
+    roll: Roll
     students: dict[str, str] = field(default_factory=dict)  # and the problem of each, if any
     digests: dict[str, str] = field(default_factory=dict)
     notebooks: Counter[str] = field(default_factory=Counter)
@@ -55,7 +55,10 @@ class Class:
 
 @dataclass
 class Summary:
-    """results: by student, by exercise. failed: who could not be graded, and why; the next run tries again."""
+    """results: by student, by exercise. failed: who could not be graded, and why; the next run tries again.
+
+    roll: who is who, and what is nobody's.
+    """
 
     results: dict[str, dict[str, Result]]
     students: dict[str, str]
@@ -63,6 +66,16 @@ class Summary:
     failed: dict[str, str] = field(default_factory=dict)
     fresh: int = 0  # submissions graded in this run
     notes: list[str] = field(default_factory=list)  # what whoever grades should know
+    roll: Roll = field(default_factory=Roll)
+
+    def unread(self) -> list[str]:
+        """Those of whom nothing could be read."""
+        results = self.results
+        return [
+            student
+            for student, problem in self.students.items()
+            if problem or (results[student] and not any(result.was_read for result in results[student].values()))
+        ]
 
 
 def grade_class(
@@ -75,51 +88,55 @@ def grade_class(
     limits: Limits | None = None,
     safe: bool = True,
     progress: bool = False,
+    names: str = "",
 ) -> Summary:
-    """Grade what lies in `place`, and write what is said above into `out`. executor: makes one, again if it breaks."""
+    """Grade what lies in `place`, and write what is said above into `out`. executor: makes one, again if it breaks.
+
+    names: the scheme by which students are told apart; "" for the one that fits.
+    """
     keep_private()
     refuse_inside(place, out)
-    group = Class(lambda: read(place)).look()
-    if not group.students:
-        raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
-    names = assigned(group, notebooks)
-    seed_file = seed_file or out / "secret"
-    had_secret = seed_file.exists()
-    secret = secret_of(seed_file)
-    with Journal(out / "journal.jsonl") as journal, Log(out / "grading.log") as log:
-        notes = list(noted(place, journal, "" if had_secret else str(seed_file)))
-        done = {key for key, result in journal.results.items() if result.safe or not safe}
-        waiting = {student for student, digest in group.digests.items() if left(names, student, digest, done)}
-        log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
-        log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in names}))}")
-        for note in notes:
-            log.say(note)
-        failed = dict.fromkeys(waiting, "it went away while the class was graded")
+    with private(out):
+        group = Class(lambda: read(place, names), roll_in(place, names)).look()
+        if not group.students:
+            raise UserError(f"SUBMISSIONS must hold a submission; got nothing in submissions={place}.")
+        wanted = assigned(group, notebooks)
+        secret = secret_of(seed_file or out / "secret")
+        with Journal(out / "journal.jsonl", secret) as journal, Log(out / "grading.log") as log:
+            notes = list(noted(group.roll, journal))
+            done = {key for key, result in journal.results.items() if result.safe or not safe}
+            waiting = {student for student, digest in group.digests.items() if left(wanted, student, digest, done)}
+            log.say(f"{len(group.students)} submissions, {len(group.students) - len(waiting)} graded before: {place}")
+            log.say(f"Notebooks: {', '.join(sorted({exercises()[name].notebook for name in wanted}))}")
+            for note in notes:
+                log.say(note)
+            failed = dict.fromkeys(waiting, "it went away while the class was graded")
 
-        def tasks() -> Iterator[Task]:
-            """From what is read now: files may have changed since the first look."""
-            for handed_in in group.submissions():
-                student = handed_in.student
-                if student in waiting:
-                    digest = group.met(handed_in)
-                    seed, mine = students_seed(secret, student, digest), left(names, student, digest, done)
-                    work = handed_in.files, handed_in.problem, digest
-                    yield Task(student, mine, seed, *work, limits or Limits(), safe)
+            def tasks() -> Iterator[Task]:
+                """From what is read now: files may have changed since the first look."""
+                for handed_in in group.submissions():
+                    student = handed_in.student
+                    if student in waiting:
+                        digest = group.met(handed_in)
+                        seed, mine = students_seed(secret, student, digest), left(wanted, student, digest, done)
+                        work = handed_in.files, handed_in.problem, digest
+                        yield Task(student, mine, seed, *work, limits or Limits(), safe)
 
-        for task, results in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
-            del failed[task.student]
-            if isinstance(results, str):
-                failed[task.student] = results
-                log.say(f"{task.student}: NOT GRADED, {results}")
-            else:
-                journal.add(results)
-                log.say(told(task, results))
-        found, fresh = collected(journal, group, names), len(waiting) - len(failed)
-        summary = Summary(found, group.students, names, failed, fresh, notes)
-        for line in shared_tickets(summary):
-            log.say(line)
-    feedback.write(summary, out)
-    return summary
+            for task, tried in with_bar(run(tasks(), executor), len(group.students), len(waiting), progress):
+                if isinstance(tried, str):
+                    failed[task.student] = tried
+                    log.say(f"{task.student}: NOT GRADED, {tried}")
+                    continue
+                journal.add(tried.results)
+                log.say(told(task, tried))
+                if not tried.doubts:
+                    del failed[task.student]
+            found, fresh = collected(journal, group, wanted), len(waiting) - len(failed)
+            summary = Summary(found, group.students, wanted, failed, fresh, notes, group.roll)
+            for line in shared_tickets(summary):
+                log.say(line)
+        feedback.write(summary, out)
+        return summary
 
 
 def left(names: Sequence[str], student: str, digest: str, done: set[Key]) -> tuple[str, ...]:
@@ -134,21 +151,30 @@ def refuse_inside(place: Path, out: Path) -> None:
         raise UserError(f"DIR must not be inside SUBMISSIONS, nor SUBMISSIONS in its pages; got out={out}. {remedy}")
 
 
-def noted(place: Path, journal: Journal, new_secret: str) -> Iterator[str]:
-    if folder := around(place):
-        yield f"Everything lies in the folder {readable(folder)}: what is in there was taken for the class."
-    if names := passed_over(place):
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        yield f"Passed over, because the name is hidden: {', '.join(names[:5])}{more}. A student's? Then rename it."
+def noted(roll: Roll, journal: Journal) -> Iterator[str]:
+    if roll.place:
+        yield f"Everything lies in the folder {readable(roll.place)}: what is in there was taken for the class."
+    if roll.scheme != "plain":
+        more = f" {some(roll.odd)} has no such name and was taken as it is." if roll.odd else ""
+        yield f"Names were read as {roll.scheme.capitalize()} makes them; --names says otherwise.{more}"
+    for student, parts in list(roll.merged().items())[:5]:
+        yield f"Taken together as one student's, {student}: {some(parts)}."
+    if len(roll.merged()) > 5:
+        yield f"So were those of {len(roll.merged()) - 5} more students; see the remarks in grades.csv."
+    if roll.leftovers:
+        yield f"Taken for nobody's: {some(roll.leftovers)}."
+    if roll.hidden:
+        yield f"Passed over, because the name is hidden: {some(roll.hidden)}. A student's? Then rename it."
     if journal.skipped:
         lines = ", ".join(map(str, journal.skipped[:5])) + (" …" if len(journal.skipped) > 5 else "")
-        yield f"No whole results in journal.jsonl, left out and graded again: line {lines}."
-    if new_secret and journal.results:
         yield (
-            f"{new_secret} was not there and was made anew: {len(journal.results)} results of before stay, but their"
-            " inputs cannot be drawn again, and what is graded from now on meets others. Without journal.jsonl, all"
-            " are graded with the new one."
+            f"No results of this secret in journal.jsonl, left out and graded again: line {lines}. They were torn or"
+            " changed, or the secret is not the one that was there."
         )
+
+
+def some(names: Sequence[str]) -> str:
+    return ", ".join(map(readable, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def assigned(group: Class, notebooks: Sequence[str]) -> tuple[str, ...]:
@@ -166,98 +192,6 @@ def assigned(group: Class, notebooks: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name, exercise in table.items() if exercise.notebook in chosen)
 
 
-def secret_of(path: Path) -> bytes:
-    """Made when first asked for, for this user's eyes only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        found = path.read_bytes().strip()
-        if len(found) < 16:
-            remedy = "Delete it for a new one; every grade then rests on new inputs."
-            raise UserError(f"--seed-file must hold 16 characters or more; got {path}. {remedy}") from None
-        return found
-    with os.fdopen(descriptor, "w") as file:
-        made = secrets.token_hex(32)
-        file.write(made + "\n")
-    return made.encode()
-
-
-# Running
-
-
-Job = tuple[Task, int]  # and which try this is
-UnderWay = dict[Future[list[Result]], Job]
-
-
-def run(tasks: Iterator[Task], executor: Callable[[], Executor]) -> Iterator[tuple[Task, list[Result] | str]]:
-    """Each task once with its results, as they come, or with the words why there are none.
-
-    What was under way when a process died is tried again, each alone: so the one that kills it is found, and costs
-    nobody else a grade.
-    """
-    pool = executor()
-    under_way: UnderWay = {}
-    again: list[Job] = []
-    try:
-        while True:
-            while job := next_job(tasks, again, under_way):
-                under_way[handed_over(pool, grade, job[0])] = job
-            if not under_way:
-                break
-            patience = max(longest(task) for task, _ in under_way.values())
-            ended = wait(under_way, patience, return_when=FIRST_COMPLETED).done
-            broken = not ended  # not one of them in the time that each may take: nothing comes from there any more
-            for future in ended:
-                task, tries = under_way.pop(future)
-                try:
-                    yield task, future.result()
-                except Exception as error:
-                    broken |= isinstance(error, BrokenExecutor)
-                    if tries < TRIES and isinstance(error, BrokenExecutor | NoSandbox | OSError):
-                        again.append((task, tries + 1))
-                    else:
-                        yield task, f"{type(error).__name__}: {error}"
-            if broken:
-                for task, tries in under_way.values():
-                    if tries < TRIES:
-                        again.append((task, tries + 1))
-                    else:
-                        yield task, "its process does not answer"
-                under_way.clear()
-                executors.end(pool)
-                pool = executor()
-    finally:
-        executors.end(pool)
-
-
-def next_job(tasks: Iterator[Task], again: list[Job], under_way: UnderWay) -> Job | None:
-    if again or any(tries > 1 for _, tries in under_way.values()):
-        return again.pop() if again and not under_way else None
-    weight = sum(len(content) for task, _ in under_way.values() for _, content in task.files)
-    if len(under_way) >= AT_ONCE or weight >= BYTES_AT_ONCE:
-        return None
-    task = next(tasks, None)
-    return (task, 1) if task else None
-
-
-def with_bar(
-    pairs: Iterable[tuple[Task, list[Result] | str]], students: int, waiting: int, progress: bool
-) -> Iterator[tuple[Task, list[Result] | str]]:
-    if not progress:
-        yield from pairs
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=students, initial=students - waiting, unit=" submissions", desc="graded") as bar:
-        counts: Counter[str] = Counter()
-        for task, results in pairs:
-            counts["failed" if isinstance(results, str) else "refused" if task.problem else "read"] += 1
-            bar.set_postfix(counts, refresh=False)
-            bar.update()
-            yield task, results
-
-
 # What was found
 
 
@@ -269,10 +203,12 @@ def collected(journal: Journal, group: Class, names: Sequence[str]) -> dict[str,
     return found
 
 
-def told(task: Task, results: Sequence[Result]) -> str:
+def told(task: Task, tried: Attempt) -> str:
+    results = tried.results
     points, out_of = sum(r.report.points for r in results), sum(r.report.out_of for r in results)
     marks = ["no sandbox"] if not task.safe else []
     marks += [task.problem] if task.problem else []
+    marks += [f"to be tried again, {in_words(tried.doubts)}"] if tried.doubts else []
     seconds = max((r.seconds for r in results), default=0.0)
     return f"{task.student}: {points:g} of {out_of:g} points, {seconds:.2f} s" + "".join(f", {mark}" for mark in marks)
 
@@ -288,21 +224,3 @@ def shared_tickets(summary: Summary) -> Iterator[str]:
     for (name, ticket), students in sorted(holders.items()):
         if len(students) > 1:
             yield f"The same {ticket} in {name}: {', '.join(students)}"
-
-
-class Log:
-    """In a `with`: lines with the time, added to a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> "Log":
-        self.file = open(self.path, "a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def say(self, line: str) -> None:
-        self.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
-        self.file.flush()

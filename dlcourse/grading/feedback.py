@@ -4,27 +4,28 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.checks import exercises
-from dlcourse.grading.grader import Result
+from dlcourse.grading.names import FORMULA, readable
+from dlcourse.grading.tasks import Result
 from dlcourse.workspace import write_whole
 
 if TYPE_CHECKING:
     from dlcourse.grading.batch import Summary
 
 TEMPLATE = Path(__file__).with_name("feedback.html")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def write(summary: "Summary", out: Path) -> None:
-    """grades.csv and feedback/*.html, each whole or not at all."""
-    write_whole(out / "grades.csv", table(summary).encode())
+    """Each whole or not at all, and the table last: where it is, its pages are."""
     for student in summary.students:
         write_whole(out / "feedback" / page_name(student), page(summary, student).encode("utf-8", "replace"))
+    write_whole(out / "grades.csv", table(summary).encode())
 
 
 def table(summary: "Summary") -> str:
@@ -37,6 +38,8 @@ def table(summary: "Summary") -> str:
         total = sum(filter(None, points)) if student not in summary.failed else None
         row = [student, total, out_of(summary), page_name(student), "; ".join(remarks(summary, student)), *points]
         writer.writerow([cell(value) for value in row])
+    for name in summary.roll.leftovers:
+        writer.writerow(["", "", "", "", cell(f"taken for nobody's: {name}"), *("" for _ in summary.exercises)])
     return made.getvalue()
 
 
@@ -56,13 +59,19 @@ def remarks(summary: "Summary", student: str) -> Iterator[str]:
         yield f"not graded: {summary.failed[student]}"
     if summary.students[student]:
         yield summary.students[student]
+    elif student in summary.unread():
+        yield next(iter(summary.results[student].values())).report.findings[0].detail
+    if parts := summary.roll.merged().get(student):
+        yield f"handed in as {', '.join(map(readable, parts))}"
+    yield from dict.fromkeys(result.remark for result in summary.results[student].values() if result.remark)
     if any(not result.safe for result in summary.results[student].values()):
         yield "graded WITHOUT a sandbox: this grade can be forged"
 
 
 def page_name(student: str) -> str:
-    """A file's name for any student's: no two alike, and none that leads elsewhere."""
-    plain = re.sub(r"[^\w. -]", "_", student).encode("utf-8", "replace")[:120].decode("utf-8", "ignore").strip(". ")
+    """A file's name for any student's: no two alike, none that leads elsewhere, letters that every system writes."""
+    letters = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^\w. -]", "_", letters)[:120].strip(". ")
     return f"{plain or 'student'}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
 
 

@@ -5,14 +5,15 @@ whether nbgrader made the assignment. Scores given by hand stay.
 """
 
 import os
-import sysconfig
 import warnings
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.checks import exercises
-from dlcourse.grading.grader import Result
+from dlcourse.grading.tasks import Result
 from dlcourse.workspace import UserError
 
 if TYPE_CHECKING:
@@ -26,26 +27,49 @@ def connected(url: str) -> Any:
     except ImportError:
         remedy = "Install it: pip install 'dlcourse[instructor]'."
         raise UserError(f"--gradebook must find nbgrader; got no package nbgrader. {remedy}") from None
-    # nbgrader calls alembic by its bare name, which only an activated environment has on the path.
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    put_alembic_on_path()
     try:
         return Gradebook(url)
+    except FileNotFoundError as error:
+        remedy = "Install nbgrader and alembic into one environment: pip install 'dlcourse[instructor]'."
+        raise UserError(f"--gradebook must find the program {error.filename}; got none. {remedy}") from None
     except Exception as error:  # each database has errors of its own
-        said = f"got gradebook={url} ({type(error).__name__})"
-        raise UserError(
-            f"--gradebook must be a database that opens; {said}. For a file: sqlite:///gradebook.db"
-        ) from error
+        raise unusable(url, error) from error
+
+
+def unusable(url: str, error: Exception) -> UserError:
+    said = f"got gradebook={url} ({type(error).__name__})"
+    return UserError(f"--gradebook must be a database that opens; {said}. For a file: sqlite:///gradebook.db")
+
+
+def put_alembic_on_path() -> None:
+    """nbgrader calls it by its bare name, which only an activated environment has on the path."""
+    with suppress(metadata.PackageNotFoundError):
+        programs = [file for file in metadata.files("alembic") or () if file.name in ("alembic", "alembic.exe")]
+        folders = {str(Path(str(file.locate())).resolve().parent) for file in programs}
+        os.environ["PATH"] = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
 
 
 def record(summary: "Summary", url: str) -> None:
     """Every result that is there; a grade without a sandbox is marked as one that wants a look by hand."""
-    with closing(connected(url)) as book, warnings.catch_warnings():
+    with closing(connected(url)) as book, warnings.catch_warnings(), sentences(url):
         warnings.simplefilter("ignore")  # SQLAlchemy about nbgrader's own queries
         for notebook, names in by_notebook(summary.exercises).items():
             add_assignment(book, notebook, names)
             for student, results in summary.results.items():
                 add_grades(book, notebook, student, [results[name] for name in names if name in results])
         book.db.commit()
+
+
+@contextmanager
+def sentences(url: str) -> Iterator[None]:
+    """A database may open and still be read-only, locked or full."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise unusable(url, error) from error
 
 
 def by_notebook(names: Iterable[str]) -> dict[str, list[str]]:

@@ -1,9 +1,10 @@
 """What is graded stays graded: one line of JSON for each result, added at the end of a file and never changed.
 
-A crash can tear the last line at most. What is no whole result, torn or changed by hand, is left out when the file is
-read and named in `skipped`; it is graded again.
+A crash can tear the last line at most. Each line is signed with the secret of the run. What is no whole result of ours,
+torn or changed by hand, is left out when the file is read and named in `skipped`; it is graded again.
 """
 
+import hmac
 import json
 import math
 import os
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from dlcourse.checks import Report, exercises
-from dlcourse.grading.grader import Result
+from dlcourse.grading.tasks import Result
 from dlcourse.workspace import UserError
 
 Key = tuple[str, str, str]
@@ -44,11 +45,17 @@ def is_possible(report: Report) -> bool:
     return known is None or report.points == (known.points if report.passed else 0)
 
 
+def seal(secret: bytes, facts: Any) -> str:
+    """What only who has the secret can write under a line."""
+    key = hmac.digest(secret, b"the journal's", "sha256")
+    return hmac.digest(key, json.dumps(facts, sort_keys=True).encode(), "sha256").hex()
+
+
 class Journal:
     """In a `with`; only one process at a time writes it."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, secret: bytes):
+        self.path, self.secret = path, secret
         self.results: dict[Key, Result] = {}
         self.skipped: list[int] = []  # the numbers of lines that are no results
 
@@ -70,13 +77,19 @@ class Journal:
     def read_line(self, line: bytes) -> bool:
         """Was it a whole result?"""
         try:
-            result = Result.from_facts(json.loads(line))
+            facts = dict(json.loads(line))
+            signed = hmac.compare_digest(str(facts.pop("seal")).encode(), seal(self.secret, facts).encode())
+            result = Result.from_facts(facts)
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
-        whole = is_sound(result) and result.exercise == result.report.name and is_possible(result.report)
+        whole = signed and is_sound(result) and result.exercise == result.report.name and is_possible(result.report)
         if whole and self.wants(result):
             self.results[key(result)] = result
         return whole
+
+    def line(self, result: Result) -> bytes:
+        facts = result.as_facts()
+        return json.dumps({**facts, "seal": seal(self.secret, facts)}).encode() + b"\n"
 
     def wants(self, result: Result) -> bool:
         before = self.results.get(key(result))
@@ -88,7 +101,7 @@ class Journal:
         What is there stays, but for a grade of no sandbox, which one of a sandbox replaces.
         """
         new = {key(result): result for result in results if self.wants(result)}
-        self.file.write(b"".join(json.dumps(result.as_facts()).encode() + b"\n" for result in new.values()))
+        self.file.write(b"".join(map(self.line, new.values())))
         self.file.flush()
         os.fsync(self.file.fileno())
         self.results.update(new)

@@ -22,9 +22,11 @@ from nbgrader.utils import is_grade, is_solution
 from traitlets import Float, Unicode
 
 from dlcourse.checks import Finding, Report, exercises
-from dlcourse.grading.batch import secret_of
-from dlcourse.grading.grader import Task, digest_of, grade, students_seed
+from dlcourse.grading.gradebook import put_alembic_on_path
+from dlcourse.grading.grader import grade
+from dlcourse.grading.records import secret_of
 from dlcourse.grading.sandbox import Limits
+from dlcourse.grading.tasks import Task, digest_of, students_seed
 
 CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
 
@@ -125,6 +127,7 @@ def outputs(report: Report) -> list[Any]:
 
 def use(config: Any) -> None:
     """Put SandboxExecute where Execute stands in nbgrader's autograde, and Restore before everything else."""
+    put_alembic_on_path()
     first, steps = Autograde.sanitize_preprocessors, Autograde.autograde_preprocessors.default_args[0]
     config.Autograde.sanitize_preprocessors = [Restore, *first.default_args[0]]
     config.Autograde.autograde_preprocessors = [SandboxExecute if step is Execute else step for step in steps]

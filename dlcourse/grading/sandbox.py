@@ -1,4 +1,4 @@
-"""Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and four files of ours.
+"""Where a worker runs: bubblewrap, with nothing in it but Python, NumPy and a few files of ours.
 
 No network, no home, no other processes, no shell; everything read-only, /tmp too; an empty environment; limits on time,
 memory, files and processes. Under root the worker gets a user id that nobody else has; an ordinary user has
@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.grading import seccomp
+from dlcourse.grading import memory, seccomp
 from dlcourse.workspace import UserError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FILES = (
-    "checks/runner.py", "grading/worker.py", "grading/frames.py", "grading/rebuild.py", "grading/absent.py",
+    "checks/runner.py", "checks/plain.py", "checks/faults.py", "checks/clock.py", "checks/cells.py", "checks/tools.py",
+    "grading/worker.py", "grading/frames.py", "grading/rebuild.py", "grading/absent.py",
 )  # fmt: skip
 INSIDE, OURS, PYTHON = "/grading", "/grading/dlcourse", "/python"
 SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
@@ -33,6 +34,16 @@ ENVIRONMENT = {
     "PATH": "/nowhere", "HOME": "/tmp", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1", "LD_LIBRARY_PATH": "/python/lib",
 }  # fmt: skip
+
+# Before bubblewrap is there: of all processes the kernel shall end this one first when memory runs out, a process has
+# an end to its time that nothing in the sandbox can move, and all that it uses counts in a group of its own.
+FIRST = """
+echo 1000 > /proc/self/oom_score_adj
+ulimit -t "$1"
+if [ "$2" ]; then echo $$ > "$2/cgroup.procs" || exit 1; fi
+shift 2
+exec "$@"
+"""
 
 
 class NoSandbox(UserError):
@@ -53,8 +64,11 @@ class Limits:
     grace: float = 1.0
 
     def resources(self) -> dict[str, int]:
-        cpu = int(self.total) + 5
-        return {"CPU": cpu, "AS": self.memory, "FSIZE": self.disk, "NOFILE": 32, "NPROC": 0, "CORE": 0}
+        return {"AS": self.memory, "FSIZE": self.disk, "NOFILE": 32, "NPROC": 0, "CORE": 0}
+
+    @property
+    def processor(self) -> int:
+        return int(self.total) + 5
 
 
 def keep_private() -> None:
@@ -71,25 +85,26 @@ class Sandbox:
     safe: bool = True
 
     @contextlib.contextmanager
-    def start(self, library: bool = False) -> Iterator["subprocess.Popen[bytes]"]:
-        """A worker, its standard input and output open; dead at the end, with everything it started."""
-        with filter_file() as descriptor:
-            command = self.command(library, descriptor)
-            passed = [descriptor] if self.safe and descriptor is not None else []
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-                env={} if self.safe else ENVIRONMENT, cwd="/", pass_fds=passed, start_new_session=True,
-            )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-            for pipe in (process.stdin, process.stdout):
-                if pipe:
-                    pipe.close()
-            process.wait()
+    def start(self, library: bool = False) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+        """A worker, its standard input and output open, and its group; dead at the end, with all that it started."""
+        with memory.group(self.limits.memory if self.safe else 0) as group:
+            with filter_file() as descriptor:
+                command = self.command(library, descriptor, group)
+                passed = [descriptor] if self.safe and descriptor is not None else []
+                process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+                    env={} if self.safe else ENVIRONMENT, cwd="/", pass_fds=passed, start_new_session=True,
+                )  # fmt: skip
+            try:
+                yield process, group
+            finally:
+                process.kill()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe:
+                        pipe.close()
+                process.wait()
 
-    def command(self, library: bool = False, filter_descriptor: int | None = None) -> list[str]:
+    def command(self, library: bool = False, filter_descriptor: int | None = None, group: str = "") -> list[str]:
         options = ["-I", "-S", "-B", "-X", "utf8"]
         if not self.safe:
             path = [str(PACKAGE.parent), str(Path(np.__path__[0]).parent)]
@@ -97,37 +112,41 @@ class Sandbox:
         python = shown_places()[python_binary()]
         worker = [python, *options, f"{OURS}/grading/worker.py", self.settings([INSIDE], library)]
         filters = [] if filter_descriptor is None else ["--seccomp", str(filter_descriptor)]
-        return [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
+        sandbox = [*bubblewrap(), *self.mounts(library), *filters, "--", *dropped_privileges(), *worker]
+        return ["/bin/sh", "-c", FIRST, "sh", str(self.limits.processor), group, *sandbox]
 
     def settings(self, path: list[str], library: bool) -> str:
         names = ["dlcourse"] if library else []
         limits = self.limits.resources()
         if not self.safe:
             del limits["NPROC"]  # there it would count everything this user runs
+            limits["CPU"] = self.limits.processor
         return json.dumps({"limits": limits, "path": path, "library": names, "largest": self.limits.answer})
 
     def mounts(self, library: bool) -> list[str]:
         places = shown_places()
         refuse_leaks(places)
-        arguments = folders("/usr", "/etc", "/dev", PYTHON, f"{PYTHON}/bin", INSIDE)
+        arguments = [*small("/"), *folders("/usr", "/etc", "/dev", PYTHON, f"{PYTHON}/bin", INSIDE)]
         for outside, inside in places.items():
             arguments += mounted(outside, inside)
-        for packages in other_packages(places).values():
-            arguments += ["--tmpfs", packages]
+        covered = list(other_packages(places).values())
+        covered += [f"{OURS}/checks", f"{OURS}/grading"] if library else []
         for folder in numpy_folders():
             arguments += ["--ro-bind", str(folder), f"{INSIDE}/{folder.name}"]
-        if library:
-            arguments += ["--ro-bind", str(PACKAGE), OURS, "--tmpfs", f"{OURS}/checks", "--tmpfs", f"{OURS}/grading"]
-        else:
-            arguments += folders(OURS, f"{OURS}/checks", f"{OURS}/grading")
+        arguments += (
+            ["--ro-bind", str(PACKAGE), OURS] if library else folders(OURS, f"{OURS}/checks", f"{OURS}/grading")
+        )
+        for place in covered:
+            arguments += small(place)
         for file in FILES:
             arguments += ["--ro-bind", str(PACKAGE / file), f"{OURS}/{file}"]
         if os.geteuid() == 0:
             arguments += ["--ro-bind", setpriv(), "/setpriv"]
         for device in ("/dev/null", "/dev/urandom"):
             arguments += ["--dev-bind", device, device]
-        # /tmp is there and read-only: a limit to its size would leave the number of empty files in it without one.
-        return [*arguments, *folders("/tmp"), "--chdir", "/tmp", "--remount-ro", "/"]
+        # /tmp is there and read-only, as everything is: a size would leave the number of empty files without a limit.
+        arguments += [*folders("/tmp"), "--chdir", "/tmp"]
+        return arguments + [word for place in [*covered, "/"] for word in ("--remount-ro", place)]
 
 
 def bubblewrap() -> list[str]:
@@ -137,7 +156,8 @@ def bubblewrap() -> list[str]:
             "Grading must run strangers' code in a sandbox; got no program bwrap. Install your system's package"
             " bubblewrap (apt install bubblewrap), or grade on a machine or in a container that has it."
         )
-    rooms = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    rooms = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-cgroup-try"]
+    rooms += ["--unshare-uts", "--hostname", "grading"]
     if os.geteuid() != 0:
         rooms += ["--unshare-user", "--disable-userns", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
     alone = ["--die-with-parent", "--new-session", "--clearenv"]
@@ -167,6 +187,11 @@ def setpriv() -> str:
 def folders(*names: str) -> list[str]:
     """Said in full, for those that bubblewrap makes by itself are closed to everybody but root."""
     return [word for name in names for word in ("--perms", "0755", "--dir", name)]
+
+
+def small(place: str) -> list[str]:
+    """Over a place that shall be empty, but for what is put there; it becomes read-only when all is there."""
+    return ["--perms", "0755", "--size", str(1 << 16), "--tmpfs", place]
 
 
 def mounted(outside: str, inside: str) -> list[str]:
@@ -228,7 +253,14 @@ def filter_file() -> Iterator[int | None]:
     with tempfile.TemporaryFile() as file:
         file.write(program)
         file.seek(0)
-        yield file.fileno()
+        import fcntl
+
+        # Where standard input is closed, its number is free, and the worker needs that itself.
+        descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def why_not(sandbox: Sandbox) -> str:
@@ -259,5 +291,5 @@ def first_words(sandbox: Sandbox) -> str:
 
 if __name__ == "__main__":
     problem = why_not(Sandbox())
-    print(problem or "works")
+    print(problem or f"bubblewrap makes sandboxes for grading; {memory.in_words()}")
     sys.exit(bool(problem))

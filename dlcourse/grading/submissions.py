@@ -1,40 +1,33 @@
 """What was handed in: a folder or a zip, as learning platforms export them, read without trusting any of it.
 
     for submission in read(path): submission.student, submission.files, submission.problem
-    around(path): the one folder around the whole class, if there is one
-    passed_over(path): what is there and is taken for nobody's
+    roll_in(path): whose is what, and what is nobody's (see roll)
 
-A folder or a zip for each student, or one file for each; anything deeper belongs to them too. One folder around the
-whole class does no harm. Names may be Moodle's
-(`Ana López_12345_assignsubmission_file_`), Canvas's (`lopezana_12345_67890_momentum.ipynb`) or nbgrader's
-(`ana/momentum/momentum.ipynb`). What is wrong with one submission is a problem of that student, in words, and of nobody
-else.
+A folder or a zip for each student, or files; anything deeper belongs to them too. What is wrong with one submission is
+a problem of that student, in words, and of nobody else.
 """
 
-import hashlib
 import io
 import os
 import re
 import stat
-import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from dlcourse.checks import exercises
+from dlcourse.grading.names import is_ignored, is_notebook, is_zip, readable
+from dlcourse.grading.platforms import Who
+from dlcourse.grading.roll import LEVELS, Roll, roll_of
 from dlcourse.workspace import UserError
 
 NOTEBOOK = 10 << 20  # bytes of one notebook; ours have a few kilobytes
 TOGETHER = 40 << 20  # of everything that one student handed in
 ENTRIES = 2000  # files of one student
-LEVELS = 8  # folders within folders
 STUDENTS = 100_000
-IGNORED = {"__MACOSX", "node_modules", "__pycache__"}
-DEBRIS = IGNORED | {".DS_Store", ".ipynb_checkpoints", ".git", ".gitignore", ".localized"}
-
-MOODLE = re.compile(r"^(?P<student>.+_\d+)_assignsubmission_\w+?(?:_(?P<file>[^/]*))?$")
-CANVAS = re.compile(r"^(?P<student>[^\W_]+)(?:_LATE)?_(?P<number>\d+)_\d+_(?P<file>.+)$")
+ANSWERS_OF_OTHERS = {"Feedback Attachment(s)"}  # Sakai's folder for what comes back
 
 
 class Refused(Exception):
@@ -43,149 +36,135 @@ class Refused(Exception):
 
 @dataclass
 class Submission:
-    """files: the notebooks, name and content, in the order of names. problem: why it was refused."""
+    """files: the notebooks, name and content, the latest last. problem: why it was refused. parts: what it came in."""
 
     student: str
     files: tuple[tuple[str, bytes], ...] = ()
     problem: str = ""
+    parts: tuple[str, ...] = ()
+    who: Who = field(default_factory=lambda: Who(""))
 
 
-@dataclass
-class Source:
-    """Where one student's work lies, not yet read: paths of a folder, or entries of a zip."""
+class Folder:
+    """A folder that is there, as roll sees it."""
 
-    student: str
-    archive: zipfile.ZipFile | None = None
-    paths: list[Path] = field(default_factory=list)
-    entries: list[zipfile.ZipInfo] = field(default_factory=list)
+    def __init__(self, root: Path):
+        self.root = root
 
-    def opened(self) -> Submission:
-        shelf = Shelf()
-        try:
-            shelf.add_paths(self.paths)
-            if self.archive:
-                shelf.add_entries(self.archive, self.entries)
-            return Submission(self.student, shelf.notebooks())
-        except Refused as error:
-            problem = str(error)
-        except OSError as error:
-            problem = f"It cannot be read ({error.strerror or type(error).__name__})."
-        except Exception as error:  # zlib.error, BadZipFile and whatever else a damaged archive brings
-            problem = f"It cannot be unpacked ({type(error).__name__})."
-        return Submission(self.student, problem=problem)
+    def inside(self, folder: str) -> Mapping[str, bool]:
+        place = self.root / folder
+        if folder and (place.is_symlink() or not place.is_dir()):
+            return {}
+        with os.scandir(place) as found:
+            return {entry.name: not entry.is_file(follow_symlinks=False) for entry in found}  # links and pipes: refused
+
+    def text(self, file: str) -> bytes:
+        return read_file(self.root / file, NOTEBOOK)[:NOTEBOOK]
+
+    def put_on(self, shelf: "Shelf", place: str, part: str) -> None:
+        shelf.add_path(self.root / place / part, self.root / place, LEVELS)
+
+    def close(self) -> None:
+        pass
 
 
-def read(place: Path) -> Iterator[Submission]:
+class Archive:
+    """A zip, as roll sees it. The names in it may be of any kind: for whose it is, what climbs counts as nothing."""
+
+    def __init__(self, path: Path):
+        self.zip = zipfile.ZipFile(path)
+        if len(self.zip.infolist()) > STUDENTS * 10:
+            raise UserError(f"SUBMISSIONS must hold at most {STUDENTS * 10} files; got more. Unpack it first.")
+
+    @cached_property
+    def folders(self) -> dict[str, dict[str, bool]]:
+        found: dict[str, dict[str, bool]] = {"": {}}
+        for entry in self.zip.infolist():
+            *above, last = harmless(entry.filename) or [""]
+            for level, name in enumerate(above[: LEVELS + 4]):
+                found.setdefault("".join(f"{n}/" for n in above[:level]), {})[name] = True
+            if last:
+                found.setdefault("".join(f"{n}/" for n in above), {}).setdefault(last, entry.is_dir())
+        return found
+
+    @cached_property
+    def entries(self) -> dict[str, list[zipfile.ZipInfo]]:
+        """By each of the folders that they lie in, and by their own name."""
+        found: dict[str, list[zipfile.ZipInfo]] = {}
+        for entry in self.zip.infolist():
+            parts = harmless(entry.filename)
+            for level in range(1, min(len(parts), LEVELS) + 1):
+                found.setdefault("/".join(parts[:level]), []).append(entry)
+        return found
+
+    def inside(self, folder: str) -> Mapping[str, bool]:
+        return self.folders.get(folder, {})
+
+    def text(self, file: str) -> bytes:
+        return unpacked(self.zip, self.entries[file][-1], NOTEBOOK)[:NOTEBOOK]
+
+    def put_on(self, shelf: "Shelf", place: str, part: str) -> None:
+        shelf.add_entries(self.zip, self.entries[place + part], place)
+
+    def close(self) -> None:
+        self.zip.close()
+
+
+def harmless(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+
+
+def opened(place: Path) -> Folder | Archive:
+    if place.is_dir():
+        return Folder(place)
+    if place.is_file() and zipfile.is_zipfile(place):
+        return Archive(place)
+    remedy = "Give what your learning platform exports, all submissions of one assignment."
+    raise UserError(f"SUBMISSIONS must be a folder or a zip; got submissions={place}. {remedy}")
+
+
+def roll_in(place: Path, scheme: str = "") -> Roll:
+    with closing(opened(place)) as tree:
+        return roll_of(tree, scheme)
+
+
+def read(place: Path, scheme: str = "") -> Iterator[Submission]:
     """One submission for each student, by name; the files are read as they are asked for."""
-    if place.is_dir():
-        yield from (source.opened() for source in in_folder(place))
-    elif place.is_file() and zipfile.is_zipfile(place):
-        with zipfile.ZipFile(place) as archive:
-            yield from (source.opened() for source in in_archive(archive))
-    else:
-        remedy = "Give what your learning platform exports, all submissions of one assignment."
-        raise UserError(f"SUBMISSIONS must be a folder or a zip; got submissions={place}. {remedy}")
+    with closing(opened(place)) as tree:
+        roll = roll_of(tree, scheme)
+        for student in sorted(roll.students):
+            files, problem = on_shelf(tree, roll.place, roll.students[student])
+            yield Submission(student, files, problem, tuple(roll.students[student]), roll.who[student])
 
 
-def in_folder(place: Path) -> list[Source]:
-    found: dict[str, Source] = {}
-    for path in sorted((place / around(place)).iterdir()):
-        if not is_ignored(path.name):
-            student = students_name(path.name)
-            found.setdefault(student, Source(student)).paths.append(path)
-    return [found[name] for name in sorted(found)]
-
-
-def in_archive(archive: zipfile.ZipFile) -> list[Source]:
-    entries = [entry for entry in archive.infolist() if not any(map(is_ignored, entry.filename.split("/")[:-1]))]
-    if len(entries) > STUDENTS * 10:
-        raise UserError(f"SUBMISSIONS must hold at most {STUDENTS * 10} files; got {len(entries)}. Unpack it first.")
-    wrapped = wrapping_folder([entry.filename for entry in entries])
-    found: dict[str, Source] = {}
-    for entry in entries:
-        name = entry.filename.removeprefix(wrapped)
-        first = next((part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")), "")
-        if first and not (entry.is_dir() and "/" not in name.rstrip("/")) and not is_ignored(first):
-            student = students_name(first)
-            found.setdefault(student, Source(student, archive)).entries.append(entry)
-    return [found[name] for name in sorted(found)]
-
-
-def around(place: Path) -> str:
-    """The name of the one folder in `place` that holds the whole class, with a slash; "" where there is none."""
-    if not place.is_dir():
-        with zipfile.ZipFile(place) as archive:
-            return wrapping_folder(archive.namelist())
-    inner = [path for path in place.iterdir() if not is_ignored(path.name)]
-    if len(inner) != 1 or inner[0].is_symlink() or not inner[0].is_dir():
-        return ""
-    names = [Path(folder, file) for folder, _, files in os.walk(inner[0]) for file in files]
-    return wrapping_folder([name.relative_to(place).as_posix() for name in names])
-
-
-def wrapping_folder(names: list[str]) -> str:
-    """The one folder around everything that zipping a folder adds. With one thing in it, it is a student's own.
-
-    So it is with several of our notebooks, each under its own name or in a folder of that name, as nbgrader has it.
-    """
-    places = [name.split("/") for name in names if not any(map(is_ignored, name.split("/")))]
-    firsts = {parts[0] for parts in places}
-    seconds = {parts[1] for parts in places if len(parts) > 1 and (is_notebook(parts[-1]) or is_zip(parts[-1]))}
-    wrapped = len(firsts) == 1 and len(seconds) > 1 and all(len(parts) > 1 for parts in places)
-    ours = {exercise.notebook for exercise in exercises().values()}
-    own = all(re.sub(r"\.(ipynb|zip)$", "", second, flags=re.IGNORECASE) in ours for second in seconds)
-    return f"{firsts.pop()}/" if wrapped and not own else ""
-
-
-def passed_over(place: Path) -> list[str]:
-    """What is at the top, is hidden, and is none of the debris that systems leave: a student may have such a name."""
-    wrapped = around(place)
-    if place.is_dir():
-        names = {path.name for path in (place / wrapped).iterdir()}
-    else:
-        with zipfile.ZipFile(place) as archive:
-            names = {name.removeprefix(wrapped).split("/")[0] for name in archive.namelist()}
-    return sorted(readable(name) for name in names if is_ignored(name) and name not in DEBRIS)
-
-
-def students_name(first: str) -> str:
-    """The student of a folder or file at the top: the platform's additions are taken off."""
-    if match := MOODLE.match(first):
-        return unmistakable(match["student"])
-    if match := CANVAS.match(first):  # two students may have one name: the number tells them apart
-        return unmistakable(f"{match['student']}_{match['number']}")
-    return unmistakable(re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE))
-
-
-def unmistakable(name: str) -> str:
-    """Readable; where that loses something, what was lost is told apart by a number, or two students would be one."""
-    short = readable(name)
-    number = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return short if short == name else f"{short} {number}"
-
-
-def readable(name: str) -> str:
-    """As a text that can be written anywhere: no control characters, no bytes that are not Unicode, not too long."""
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    name = "".join(c if c.isprintable() else " " if unicodedata.category(c) == "Zs" else "?" for c in name).strip()
-    return name[:120] or "(no name)"
-
-
-def is_ignored(name: str) -> bool:
-    return name.startswith(".") or name in IGNORED
+def on_shelf(tree: Folder | Archive, place: str, parts: list[str]) -> tuple[tuple[tuple[str, bytes], ...], str]:
+    """The notebooks, or what is wrong with them."""
+    shelf = Shelf()
+    try:
+        for part in parts:
+            tree.put_on(shelf, place, part)
+        return shelf.notebooks(), ""
+    except Refused as error:
+        return (), str(error)
+    except OSError as error:
+        return (), f"It cannot be read ({error.strerror or type(error).__name__})."
+    except Exception as error:  # zlib.error, BadZipFile and whatever else a damaged archive brings
+        return (), f"It cannot be unpacked ({type(error).__name__})."
 
 
 class Shelf:
-    """One student's notebooks, with a limit to everything."""
+    """One student's notebooks, with a limit to everything. Those of a later part come later."""
 
     def __init__(self) -> None:
         self.found: dict[str, bytes] = {}
+        self.others: list[str] = []  # files that are no notebooks
         self.total = self.count = 0
 
     def notebooks(self) -> tuple[tuple[str, bytes], ...]:
         if not self.found:
-            raise Refused("There is no notebook (.ipynb) in it.")
-        return tuple(sorted(self.found.items()))
+            only = f", only {', '.join(map(readable, self.others[:3]))}" if self.others else ""
+            raise Refused(f"There is no notebook (.ipynb) in it{only}.")
+        return tuple(self.found.items())
 
     def take(self, name: str, content: bytes) -> None:
         self.total += len(content)
@@ -204,10 +183,6 @@ class Shelf:
         if self.count > ENTRIES:
             raise Refused(f"There are more than {ENTRIES} files in it.")
 
-    def add_paths(self, paths: list[Path]) -> None:
-        for path in paths:
-            self.add_path(path, path.parent, LEVELS)
-
     def add_path(self, path: Path, root: Path, levels: int) -> None:
         self.counted()
         mode = path.lstat().st_mode
@@ -218,7 +193,7 @@ class Shelf:
             if levels == 0:
                 raise Refused(f"Its folders are more than {LEVELS} deep.")
             for inner in sorted(path.iterdir()):
-                if not is_ignored(inner.name):
+                if not is_ignored(inner.name) and inner.name not in ANSWERS_OF_OTHERS:
                     self.add_path(inner, root, levels - 1)
         elif not stat.S_ISREG(mode):
             raise Refused(f"{readable(name)} is no ordinary file.")
@@ -226,6 +201,8 @@ class Shelf:
             self.take(name, read_file(path, NOTEBOOK))
         elif is_zip(name):
             self.add_zip(name, read_file(path, TOGETHER))
+        else:
+            self.others.append(name)
 
     def add_zip(self, name: str, content: bytes) -> None:
         self.total += len(content)
@@ -234,18 +211,23 @@ class Shelf:
         if content.count(b"PK\x01\x02") > ENTRIES:  # before it is opened: each entry of its list would take memory
             raise Refused(f"There are more than {ENTRIES} files in it.")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            self.add_entries(archive, archive.infolist(), nested=True)
+            self.add_entries(archive, archive.infolist(), zipped=f"{name}/")
 
-    def add_entries(self, archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], nested: bool = False) -> None:
-        for entry in entries:
+    def add_entries(
+        self, archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], place: str = "", zipped: str = ""
+    ) -> None:
+        for entry in sorted(entries, key=lambda entry: entry.filename):
             self.counted()
-            name = checked(entry)
-            if entry.is_dir() or any(map(is_ignored, name.split("/"))):
+            name = checked(entry).removeprefix(place)
+            folders = name.split("/")
+            if entry.is_dir() or any(map(is_ignored, folders)) or ANSWERS_OF_OTHERS & set(folders):
                 continue
             if is_notebook(name):
-                self.take(name, unpacked(archive, entry, NOTEBOOK))
-            elif is_zip(name) and not nested:  # a student's own zip; zips within zips are nobody's homework
+                self.take(zipped + name, unpacked(archive, entry, NOTEBOOK))
+            elif is_zip(name) and not zipped:  # a student's own zip; zips within zips are nobody's homework
                 self.add_zip(name, unpacked(archive, entry, TOGETHER))
+            else:
+                self.others.append(name)
 
 
 def checked(entry: zipfile.ZipInfo) -> str:
@@ -274,11 +256,3 @@ def read_file(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was exchanged since it was looked at
             raise Refused("It is no ordinary file.")
         return file.read(limit + 1)
-
-
-def is_notebook(name: str) -> bool:
-    return name.lower().endswith(".ipynb")
-
-
-def is_zip(name: str) -> bool:
-    return name.lower().endswith(".zip")

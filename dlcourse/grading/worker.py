@@ -3,8 +3,11 @@
 It holds this file, frames.py, rebuild.py, absent.py and the runner of the checks; no tests, no expected values, nobody
 else's work. Requests come on standard input, answers go to standard output as frames:
 
-    notebook (bytes), names, skip   →  the definitions found; then one frame before each cell, and what went wrong
-    name, calls                     →  one answer for each call, and an end
+    notebook (bytes), names, skip   →  the definitions found, and the order in which the exercises want to be asked
+    name, calls                     →  one frame before and one after each cell that runs; one answer for each call,
+                                       and an end
+
+A cell runs when an exercise is asked that needs it: so each is answered in the state that its own cell left behind.
 
 Once a learner's code has run, nothing this process says can be trusted any more: whoever reads it must not care.
 """
@@ -12,11 +15,12 @@ Once a learner's code has run, nothing this process says can be trusted any more
 import ast
 import contextlib
 import dataclasses
+import inspect
 import json
 import linecache
 import os
 import sys
-import time
+import types
 from typing import Any, BinaryIO
 
 SETTINGS: dict[str, Any] = json.loads(sys.argv[1]) if __name__ == "__main__" else {}
@@ -34,9 +38,13 @@ if SETTINGS:
     limit_resources(SETTINGS["limits"])
     sys.path[:0] = SETTINGS["path"]
 
-from dlcourse.checks import runner  # noqa: E402
+from dlcourse.checks import cells, faults, runner  # noqa: E402
+from dlcourse.checks.clock import Budget, TimeUp, call_within  # noqa: E402
+from dlcourse.checks.tools import put_back  # noqa: E402
 from dlcourse.grading import absent, frames, rebuild  # noqa: E402
 
+LATE = "Its cell did not come to an end in time."
+MISSING = (ImportError, OSError, EOFError)  # packages, files, an answer to input(): not there while grading
 LARGEST = SETTINGS.get("largest", 1 << 22)  # bytes of an answer that the grader still takes
 
 
@@ -45,6 +53,8 @@ class Worker:
         self.requests, self.replies = requests, replies
         self.space: dict[str, Any] = {}
         self.problems: dict[str, str] = {}  # by the name of a function: why its cell stopped before it was there
+        self.ran = 0  # cells
+        self.poorer = False  # has anything been missing that a notebook has?
 
     def serve(self) -> None:
         self.send({"ready": True})
@@ -62,60 +72,73 @@ class Worker:
 
     def read_notebook(self, notebook: Any, names: list[str], skip: list[int], seconds: float) -> None:
         try:
-            sources = rebuild.own_cells(notebook.tobytes())
+            sources = rebuild.code_cells(notebook.tobytes())
         except rebuild.Unreadable as error:
             return self.send({"unreadable": str(error)})
-        found = rebuild.definitions(sources, names)
-        self.send({"cells": len(sources), "definitions": {name: len(places) for name, places in found.items()}})
-        self.space = {"__name__": "__main__", "np": sys.modules["numpy"]}
-        exec("import numpy as np\nimport dlcourse as dl", self.space)  # the first cell of every exercise
-        until = time.monotonic() + seconds
-        for number, source in enumerate(sources):
-            if number in skip:
+        self.sources, self.skip, self.order = sources, set(skip), cells.Order(sources, names)
+        self.seconds = seconds
+        self.space = {"__name__": "__main__", "np": sys.modules["numpy"], "display": lambda *_, **__: None}
+        exec("import numpy as np\nimport dlcourse as dl\nfrom IPython import get_ipython", self.space)
+        counts = {name: len(self.order.own_cells(name)) for name in names}
+        order = sorted(names, key=lambda name: self.order.stops[name])
+        return self.send({"cells": len(sources), "definitions": counts, "order": order})
+
+    def run_cells(self, last: int) -> None:
+        """Those up to the last one that have not run yet."""
+        for number in range(self.ran, last + 1):
+            if number in self.skip:
                 problem = "A cell ended Python itself, or did not come to an end."
             else:
                 self.send({"cell": number})
-                problem = self.run_cell(number + 1, source, until)
-            for name in (name for name, places in found.items() if places and places[-1] == number and problem):
-                self.problems[name] = problem
-        return self.send({"done": True})
+                problem = self.run_cell(number + 1, self.sources[number])
+                self.send({"late": number} if problem == LATE else {"cell": None})
+            for name, places in self.order.definitions.items():
+                if problem and number in places:
+                    self.problems[name] = problem
+        self.ran = max(self.ran, last + 1)
 
-    def run_cell(self, number: int, source: str, until: float) -> str:
-        """Statement by statement, so that a picture that cannot be drawn here does not cost what stands below it."""
-        name = f"<cell {number}>"
+    def run_cell(self, number: int, source: str) -> str:
+        """Up to the first error, as in a notebook; but what is missing here alone stops nothing, nor what it brings."""
+        name, budget = f"<cell {number}>", Budget(self.seconds)
         problem = ""
         try:
-            tree = parsed(source, name)
+            tree = cells.parsed(source, name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = getattr(error, "lineno", None)
-            return f"{runner.type_name(error)}: {getattr(error, 'msg', '')}" + (f", line {line}" if line else "")
+            return faults.unreadable(error)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         for statement in tree.body:
+            if isinstance(statement, ast.Expr) and cells.check_of(statement.value):
+                continue  # it is we who ask here
             try:
-                code = compile(ast.Module([statement], []), name, "exec")
-                runner.call_within(max(until - time.monotonic(), 0.01), exec, [code, self.space])
-            except runner.TimeUp:
-                return "Its cell did not come to an end in time."
+                code = compile(ast.Module([statement], []), name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                call_within(budget, self.execute, [code])
+            except TimeUp:
+                return LATE
             except BaseException as error:  # SystemExit too
-                problem = problem or runner.explain(error)
+                problem = problem or faults.explain(error)
+                self.poorer = self.poorer or isinstance(error, MISSING)
+                if not self.poorer:
+                    break
         return problem
 
+    def execute(self, code: types.CodeType) -> None:
+        result = eval(code, self.space)
+        if inspect.iscoroutine(result):  # `await` among a cell's statements
+            import asyncio  # slow to load, and few need it
+
+            asyncio.run(result)
+
     def answer(self, name: str, calls: list[tuple], seconds: float) -> None:
+        self.run_cells(self.order.stops[name])
         function = self.space.get(name)
         if not callable(function):
             problem = self.problems.get(name) or f"There is no function {name}."
             self.send({"answer": vars(runner.Answer(kind="error", problem=problem))})
         else:
+            put_back()  # a learner's np.abs = … is undone, as in the notebook
             for answer in runner.run_each(function, calls, seconds):
                 self.send({"answer": vars(small(answer))})
         self.send({"end": name})
-
-
-def parsed(source: str, name: str) -> ast.Module:
-    try:
-        return ast.parse(source, name)
-    except SyntaxError:
-        return ast.parse(rebuild.without_magics(source), name)
 
 
 def small(answer: runner.Answer) -> runner.Answer:
@@ -133,7 +156,6 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):  # what a learner's code prints goes nowhere, and input() finds the end
         os.dup2(nothing, standard)
-    runner.NOT_THE_LEARNERS += (os.path.dirname(os.path.dirname(__file__)),)
     absent.hide(absent.NAMES - set(SETTINGS["library"]))
     with contextlib.suppress(BrokenPipeError):
         Worker(requests, replies).serve()

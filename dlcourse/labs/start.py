@@ -26,6 +26,8 @@ def train_digits(learning_rate: float, momentum: float, width: int, seed: int) -
 
 
 STEPS = 230  # ten epochs of 1437 digits in batches of 64
+FRAME = (1e-3, 20.0)  # losses that the picture shows
+GUESSING = np.log(10)  # 2.30 nats: the surprise of who takes ten digits for equally likely
 SHOWN = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]  # of the 360 test digits
 
 
@@ -36,13 +38,13 @@ def draw_digits(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2, width_ratios=[1.1, 1])
         name_axes(left, "step", "loss (nats)", "Loss on each batch", log=True)
-        left.set(xlim=(0, STEPS), ylim=(1e-3, 20))
+        left.set(xlim=(0, STEPS), ylim=FRAME)
         art.curve = curve(left, "train", "train")
         art.curve.text.set_visible(False)
         right.set_title("Digits it has never seen, and what it reads", loc="left")
         right.set_gid("no-ghost")
         art.digits = DigitGrid(right, rows=3, columns=6)
-    art.curve.line.set_data(np.arange(len(losses)), np.clip(losses, 1e-3, 20))
+    art.curve.line.set_data(np.arange(len(losses)), np.clip(losses, *FRAME))
     read = dl.to_host(network.predict(test.x)).argmax(axis=-1)
     art.digits.set_data(test.x[SHOWN], read[SHOWN], test.y[SHOWN])
 
@@ -55,15 +57,41 @@ def describe_digits(state: Any, settings: dict[str, Any]) -> str:
             f"Diverged: with learning rate {settings['learning_rate']:g} and momentum {settings['momentum']:g} "
             f"the loss is no number from step {step} on. Lower the learning rate."
         )
-    _, test = dl.datasets.digits()
-    right = share_right(network, test)
+    train, test = dl.datasets.digits()
+    right, silent = share_right(network, test), silent_units(network, train.x)
+    high = f" On the way it rose to {max(losses):.3g}, above the picture." if max(losses) > FRAME[1] else ""
+    return (
+        f"After {len(losses)} steps the network reads {right:.1%} of {len(test)} new digits: "
+        f"{outcome(losses, silent == settings['width'])}.{silence(silent, settings['width'])}{high}"
+    )
+
+
+def outcome(losses: list[Any], all_silent: bool) -> str:
+    """What has become of the loss so far: of the mean over the last 20 batches."""
     end = float(np.mean(losses[-20:]))
-    verdict = f"the loss fell from {losses[0]:.2f} to {end:.3f} nats"
-    if end >= 2.2:  # nobody who guesses among ten is less surprised than ln 10 = 2.30
-        verdict = "it has hardly begun to learn" if end < losses[0] else "it has learned nothing"
-        if dl.activation_statistics(network, test.x)[1].zeros == 1:  # behind its ReLU
-            verdict = "all its hidden units are silent on every one of them, and a silent unit gets no gradient"
-    return f"After {len(losses)} steps the network reads {right:.1%} of {len(test)} new digits: {verdict}."
+    if end < GUESSING - 0.1:
+        return f"the loss fell from {losses[0]:.2f} to {end:.3f} nats, the mean of the last {len(losses[-20:])} batches"
+    if all_silent:
+        return "all its hidden units are silent on every digit that it learns from, and a silent unit gets no gradient"
+    if end > GUESSING + 0.1:
+        return f"a loss of {end:.3g} nats, more than blind guessing has"
+    if max(losses) > max(losses[0], GUESSING) + 0.5:
+        return f"the loss rose to {max(losses):.3g} nats and is now {end:.2f}, about that of blind guessing"
+    return f"so far the loss, {end:.2f} nats, is about that of blind guessing"
+
+
+def silent_units(network: Any, x: Any) -> int:
+    """Hidden units that say 0 to every example."""
+    said = dl.to_host(network.layers[1].forward(network.layers[0].forward(network.enter(x))))
+    return int((said == 0).all(axis=0).sum())
+
+
+def silence(silent: int, width: int) -> str:
+    if not 0 < silent < width:
+        return ""
+    return (
+        f" Of its {width} hidden units {silent} {'is' if silent == 1 else 'are'} silent on all digits of the training."
+    )
 
 
 def digits() -> Lab:

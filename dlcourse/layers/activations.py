@@ -3,7 +3,7 @@
 import math
 from typing import Annotated
 
-from dlcourse.backend import Array, erf, to_device, xp
+from dlcourse.backend import Array, erf, xp
 from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.settings import not_negative, settings
@@ -17,18 +17,12 @@ class ReLU(Layer):
     dx = dy where y > 0, else 0
     """
 
-    def buffers(self, rows: int) -> dict[str, Shape]:
-        of = (rows, *self.output_shape)
-        return {"zero": of, "one1": of, **super().buffers(rows)}  # a single 0 is compared three times slower than many
-
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.y = xp.maximum(x, 0 if self.keep.zero is None else self.keep.zero, out=self.keep.y)
-        return self.y
+        self.x = x
+        return xp.maximum(x, 0)
 
     def backward(self, dy: Array) -> Array:
-        passes = xp.minimum(self.y, 1 if self.keep.one1 is None else self.keep.one1, out=self.keep.dx)
-        passes = xp.ceil(passes, out=self.keep.dx)  # 1 where y > 0, else 0; xp.sign takes twice as long
-        return xp.multiply(dy, passes, out=self.keep.dx)
+        return dy * (self.x > 0)
 
 
 @settings
@@ -42,11 +36,11 @@ class LeakyReLU(Layer):
     slope: Annotated[float, not_negative, "0.01 is the usual one."] = 0.01
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.slopes = xp.where(x > 0, x.dtype.type(1), to_device(self.slope, x.dtype))
-        return xp.multiply(x, self.slopes, out=self.keep.y)
+        self.x = x
+        return xp.where(x > 0, x, self.slope * x)
 
     def backward(self, dy: Array) -> Array:
-        return xp.multiply(dy, self.slopes, out=self.keep.dx)
+        return xp.where(self.x > 0, dy, self.slope * dy)
 
 
 @settings
@@ -58,15 +52,11 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.y = xp.tanh(x * 0.5, out=self.keep.y)
-        self.y *= 0.5
-        self.y += 0.5
+        self.y = (1 + xp.tanh(x / 2)) / 2
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        dx = xp.multiply(self.y, self.y, out=self.keep.dx)
-        dx = xp.subtract(self.y, dx, out=dx)
-        return xp.multiply(dy, dx, out=self.keep.dx)
+        return dy * self.y * (1 - self.y)
 
 
 @settings
@@ -78,13 +68,11 @@ class Tanh(Layer):
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.y = xp.tanh(x, out=self.keep.y)
+        self.y = xp.tanh(x)
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        dx = xp.multiply(self.y, self.y, out=self.keep.dx)
-        dx = xp.subtract(1, dx, out=dx)
-        return xp.multiply(dy, dx, out=self.keep.dx)
+        return dy * (1 - self.y**2)
 
 
 @settings
@@ -97,12 +85,12 @@ class GELU(Layer):
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.x, self.below = x, 0.5 * (1 + erf(x * math.sqrt(0.5)))
-        return xp.multiply(x, self.below, out=self.keep.y)
+        self.x, self.Phi = x, (1 + erf(x / math.sqrt(2))) / 2
+        return x * self.Phi
 
     def backward(self, dy: Array) -> Array:
-        density = xp.exp(-0.5 * self.x * self.x) / math.sqrt(2 * math.pi)
-        return xp.multiply(dy, self.below + self.x * density, out=self.keep.dx)
+        phi = xp.exp(-(self.x**2) / 2) / math.sqrt(2 * math.pi)
+        return dy * (self.Phi + self.x * phi)
 
 
 @settings

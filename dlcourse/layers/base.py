@@ -8,53 +8,97 @@ there is nothing to reset between steps. One layer object therefore belongs at o
 
 Shapes: (..., batch, features) or (..., batch, height, width, channels). The dots are the optional lanes.
 
-Memory. `self.keep` holds arrays that are used again at every training step: `out=self.keep.y`. Outside the
-training loop every `keep.…` is None, and `out=None` means what it always means: make a new array. Kept arrays
-lie feature by feature in memory, so a product and a sum over the batch run along contiguous numbers; images, and
-rows as wide as a whole image, lie as they are written.
+Nothing here holds a piece of theta: `layer.W` looks through the window whenever it is used, and `layer.W = …` writes
+through it. So copies, pickles and assignments stay in step with theta.
 """
 
 import copy
+import functools
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlcourse.backend import Array, is_array, xp
+from dlcourse.backend import Array, floating, is_array, to_device, xp
 from dlcourse.initializers import Initializer, Shape
 from dlcourse.parameters import Parameters, Window
 from dlcourse.settings import is_column, refuse
 
-WIDE = 512  # from so many features on, copying a row beats copying a column, and products do not care
+
+def on_floats(forward: Any) -> Any:
+    """Whole numbers become floats at the door of a layer: what x was counted in decides nothing."""
+
+    @functools.wraps(forward)
+    def wrapped(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Array:
+        return forward(layer, floating(x), *args, **kwargs)
+
+    return wrapped
 
 
-class Nothing:
-    """Has every attribute, and each is None."""
+class View:
+    """A layer's `W` or `dW`: its window onto theta or grad, looked through whenever it is used."""
 
-    def __getattr__(self, name: str) -> None:
-        return None
+    def __init__(self, name: str, vector: str):
+        self.name, self.vector = name, vector
+
+    def __get__(self, layer: Any, owner: Any = None) -> Any:
+        if layer is None:
+            return self
+        if layer.parameters is None or self.name not in layer.windows:
+            name = "d" * (self.vector == "grad") + self.name
+            raise AttributeError(f"{type(layer).__name__} has no {name} before it is part of a network")
+        parameters = layer.parameters
+        return parameters.view(getattr(parameters, self.vector), layer.windows[self.name])
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        fill(self.__get__(layer), value, f"{type(layer).__name__}.{'d' * (self.vector == 'grad')}{self.name}")
 
 
-NOTHING = Nothing()
+class Memory:
+    """What a layer learns outside theta: one array for good; to assign it is to write into it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, layer: Any, owner: Any = None) -> Any:
+        return self if layer is None else layer.memory[self.name]
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        fill(layer.memory[self.name], value, f"{type(layer).__name__}.{self.name}")
+
+
+def fill(array: Array, value: Any, what: str) -> None:
+    """array[...] = value; refused in words where the shapes do not fit."""
+    shape = np.shape(value) if not hasattr(value, "shape") else value.shape
+    if len(shape) > array.ndim or any(n not in (1, m) for n, m in zip(shape[::-1], array.shape[::-1], strict=False)):
+        refuse(what, f"have the shape {array.shape}", shape, "What is assigned is written into that array.")
+    array[...] = to_device(value, array.dtype)
 
 
 class Layer:
     """The interface of every layer. A subclass writes setup, forward and backward."""
 
     children: "tuple[Layer, ...]" = ()  # the layers inside this one, if it is made of others
-    keep: Any = NOTHING
     frozen = False  # a frozen layer does not learn and computes as it does after training
-    needs_dx = True  # the training loop spares the first layer's dx: nobody is there to receive it
-    memory: tuple[str, ...] = ()  # names of the arrays it learns outside theta: running statistics
+    in_network = False  # a layer remembers its last batch, so it has one place in one network
+    setting_axes: int | None = None  # of what a setting for each lane meets, without lanes; None: of a batch
     given: dict[str, Any] | None = None  # its attributes as they were before a network prepared it
+    parameters: Any = None
     input_shape: Shape
     output_shape: Shape
     windows: dict[str, Window]
-    W: Array
-    dW: Array
-    b: Array
-    db: Array
+    starts: dict[str, tuple[Shape, float]]
+    memory: dict[str, Array]
+
+    if TYPE_CHECKING:  # what `declare` and `remember` make: W, dW, running_mean …
+        running_mean: Array
+        running_var: Array
+
+        def __getattr__(self, name: str) -> Array: ...
+
+    def __init_subclass__(cls) -> None:
+        if "forward" in vars(cls):
+            cls.forward = on_floats(cls.forward)  # type: ignore[method-assign]
 
     def setup(self, input_shape: Shape) -> Shape:
         """Declare the parameters for inputs of this shape (without batch); return the shape of the output."""
@@ -75,27 +119,25 @@ class Layer:
 
     def reset(self) -> None:
         """Theta was just drawn (by Parameters): set what depends on it, forget what was learned outside it."""
+        for name, (_, start) in self.starts.items():
+            self.memory[name][...] = start
 
     def reseed(self, seed: np.random.SeedSequence) -> None:
         """Start the layer's dice anew, if it has any."""
 
     def state(self) -> dict[str, Array]:
         """What it and its children learned outside theta, by name: the arrays themselves, lanes first."""
-        learned = {name: getattr(self, name) for name in self.memory}
+        learned = dict(self.memory)
         for number, child in enumerate(self.children):
             learned |= {f"{number}.{name}": array for name, array in child.state().items()}
         return learned
-
-    def buffers(self, rows: int) -> dict[str, Shape]:
-        """Names and shapes of the arrays worth keeping between training steps of `rows` examples."""
-        return {"y": (rows, *self.output_shape), "dx": (rows, *self.input_shape)}
 
     # What follows is bookkeeping, the same for every layer.
 
     def prepare(self, input_shape: Shape) -> Shape:
         """Forget earlier windows, then setup."""
         self.given = dict(vars(self)) if self.given is None else self.given
-        self.windows, self.input_shape = {}, tuple(input_shape)
+        self.windows, self.starts, self.memory, self.input_shape = {}, {}, {}, tuple(input_shape)
         self.output_shape = self.setup(self.input_shape)
         return self.output_shape
 
@@ -105,8 +147,7 @@ class Layer:
         (A network prepares its layers and gives them windows onto one common theta.)
         """
         self.prepare(input_shape)
-        self.parameters = Parameters([self], lanes, dtype)
-        self.parameters.initialize(seed)
+        Parameters([self], lanes, dtype).initialize(seed)
         self.reset()
         self.reseed(np.random.SeedSequence(seed))
         return self.output_shape
@@ -114,37 +155,30 @@ class Layer:
     def declare(self, name: str, shape: Shape, init: Initializer, decays: bool = False) -> None:
         """Ask for a parameter: `self.name` and its gradient `self.dname` become windows of this shape."""
         self.windows[name] = Window(name, shape, init, decays)
+        self.look_through(name, View(name, "theta"))
+        self.look_through("d" + name, View(name, "grad"))
+
+    def remember(self, name: str, shape: Shape, start: float) -> None:
+        """Ask for an array outside theta, `self.name`, which `reset` fills with start: a running mean, say."""
+        self.starts[name] = (shape, start)
+        self.look_through(name, Memory(name))
+
+    def look_through(self, name: str, view: View | Memory) -> None:
+        if not isinstance(getattr(type(self), name, None), type(view)):
+            setattr(type(self), name, view)
 
     def bind(self, parameters: Parameters) -> None:
         """Look through the windows onto this theta and this grad from now on."""
-        self.keep = NOTHING
+        self.parameters = parameters
+        axes = len(self.input_shape) + 1 if self.setting_axes is None else self.setting_axes
         for name, column in self.columns().items():
-            if column.shape != (*parameters.lead, 1, 1):
+            if column.ndim < 3 or len(column) != parameters.lanes:
                 rule = f"have one value for each of lanes={parameters.lanes}"
                 refuse(f"{type(self).__name__}.{name}", rule, column, "A column inside a layer is (lanes, 1, 1).")
-        for name, window in self.windows.items():
-            setattr(self, name, parameters.view(parameters.theta, window))
-            setattr(self, "d" + name, parameters.view(parameters.grad, window))
-
-    def reserve(self, rows: int, lanes_in: Shape, lanes: Shape, dtype: Any) -> Shape:
-        """Keep arrays for training steps of `rows` examples; return the lanes of the output, () or (lanes,).
-
-        Lanes appear with the first layer that has parameters, or a setting for each lane. An array called x… has
-        the lanes of the input, the others those of the output; one called …1 starts as ones, the others as zeros.
-        """
-        lanes_out = lanes if self.windows or self.columns() else lanes_in
-        if lanes_out == lanes:
-            self.keep = SimpleNamespace()
-            for name, shape in self.buffers(rows).items():
-                lead = lanes_in if name.startswith("x") else lanes
-                setattr(self.keep, name, kept(lead, shape, dtype, fill=int(name.endswith("1"))))
-        return lanes_out
-
-    def read_from(self, before: "Layer") -> None:
-        """In training the layer before may write its output straight to where this one keeps its input."""
-
-    def release(self) -> None:
-        self.keep = NOTHING
+            setattr(self, name, column.reshape(-1, *[1] * axes))
+        for name, (shape, start) in self.starts.items():
+            if name not in self.memory:  # a second look through the windows forgets nothing
+                self.memory[name] = xp.full((*parameters.lead, *shape), start, parameters.dtype)
 
     def settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in getattr(self, "__dataclass_fields__", ())}
@@ -171,16 +205,3 @@ class Layer:
         yield self
         for child in self.children:
             yield from child.walk()
-
-
-def kept(lanes: Shape, shape: Shape, dtype: Any, fill: int) -> Array:
-    """An array to write into again and again. (rows, features) lies feature by feature, images as written."""
-    if not by_feature(shape):
-        return xp.full((*lanes, *shape), fill, dtype)
-    rows, features = shape
-    return xp.full((*lanes, features, rows), fill, dtype).swapaxes(-1, -2)
-
-
-def by_feature(shape: Shape) -> bool:
-    """Does a batch of this shape lie feature by feature? CuPy's products want rows and would copy it back."""
-    return len(shape) == 2 and shape[1] < WIDE and xp.backend_name == "numpy"

@@ -4,11 +4,12 @@ import itertools
 import math
 from typing import Annotated, Any
 
-from dlcourse.backend import Array, xp
+from dlcourse.backend import Array, sliding_windows, xp
 from dlcourse.initializers import MSRA, Shape, Zeros
-from dlcourse.layers.dense import Affine, Init
+from dlcourse.layers.base import Layer
+from dlcourse.layers.dense import Init
 from dlcourse.layers.rows import as_images, as_rows
-from dlcourse.settings import Rule, count, is_whole, refuse, settings
+from dlcourse.settings import Rule, count, is_list, is_whole, refuse, settings
 
 Pads = list[tuple[int, int]]  # how many zeros before and after, for each axis of space
 
@@ -23,14 +24,14 @@ Stride = Annotated[int, count, "1 visits every position; 2 halves height and wid
 
 
 def sides(kernel_size: Any) -> tuple[Any, ...]:
-    return tuple(kernel_size) if isinstance(kernel_size, tuple | list) else (kernel_size,)
+    return tuple(kernel_size) if is_list(kernel_size) else (kernel_size,)
 
 
-class Convolution(Affine):
+class Convolution(Layer):
     """What Conv1D and Conv2D share. They are a dense layer on patches.
 
-    All patches of x are copied, one to a row, with a 1 at the end. Then y is the product of these rows with [W; b],
-    and dW and db are the product of their transpose with dy. dx is a convolution itself: at stride 1 that of dy with
+    All patches of x are copied, one to a row. Then y is the product of these rows with W, plus b, and dW is the product
+    of their transpose with dy. dx is a convolution itself: at stride 1 that of dy with
     the kernel turned round, in general every patch's gradient added up where the patch lay.
     """
 
@@ -71,58 +72,39 @@ class Convolution(Affine):
         missing = max((-(-n // self.stride) - 1) * self.stride + k - n, 0)
         return missing // 2, missing - missing // 2
 
-    def buffers(self, rows: int) -> dict[str, Shape]:
-        *space, channels = self.input_shape
-        *out, filters = self.output_shape
-        window = math.prod(self.kernel)
-        kept = {
-            "x_padded": (rows, *lengths(space, self.pads), channels),
-            "x_patches1": (rows, *out, window * channels + 1),
-            **super().buffers(rows),
-        }
-        if self.turns:
-            kept["dy_padded"] = (rows, *lengths(out, self.turned_pads), filters)
-            kept["dy_patches"] = (rows, *space, window * filters)
-        return kept
-
     def forward(self, x: Array, training: bool = False) -> Array:
-        view = patches(pad(x, self.pads, self.keep.x_padded), self.kernel, self.stride)
-        rows = self.keep.x_patches1  # (..., batch, *out, kh · kw · channels + 1)
-        if rows is None:
-            rows = xp.ones((*view.shape[: -self.axes - 1], self.Wb.shape[-2]), x.dtype)
-        rows[..., :-1].reshape(view.shape)[...] = view
-        self.x1 = as_rows(rows, (*self.output_shape[:-1], rows.shape[-1]))
-        y = xp.matmul(self.x1, self.Wb, out=as_rows(self.keep.y, self.output_shape))
+        self.x_patches = patches(pad(x, self.pads), self.kernel, self.stride)
+        y = self.x_patches @ self.as_matrix(self.W) + self.b
         return as_images(y, self.output_shape)
 
     def backward(self, dy: Array) -> Array:
         rows = as_rows(dy, self.output_shape)
-        xp.matmul(self.x1.mT, rows, out=self.dWb)
-        if not self.needs_dx:
-            return None
+        self.dW = (self.x_patches.mT @ rows).reshape(self.W.shape)
+        self.db = rows.sum(axis=-2, keepdims=True)
         return self.turn(dy) if self.turns else self.scatter(rows)
+
+    def as_matrix(self, W: Array) -> Array:
+        """The kernel as the weights of a dense layer: (..., kh · kw · channels, filters)."""
+        return W.reshape((*W.shape[: -self.axes - 2], -1, W.shape[-1]))
 
     def turn(self, dy: Array) -> Array:
         """dx as a convolution of dy with the kernel turned round, its inputs and outputs exchanged."""
-        view = patches(pad(dy, self.turned_pads, self.keep.dy_padded), self.kernel, 1)
-        rows = xp.empty_like(view, order="C") if self.keep.dy_patches is None else self.keep.dy_patches
-        rows.reshape(view.shape)[...] = view
-        rows = rows.reshape((*dy.shape[: -self.axes - 2], -1, math.prod(view.shape[-self.axes - 1 :])))
         turned = xp.flip(self.W, tuple(range(-self.axes - 2, -2))).mT  # (..., kh, kw, filters, channels)
-        turned = turned.reshape((*self.Wb.shape[:-2], -1, self.input_shape[-1]))
-        dx = xp.matmul(rows, turned, out=as_rows(self.keep.dx, self.input_shape))
-        return as_images(dx, self.input_shape)
+        rows = patches(pad(dy, self.turned_pads), self.kernel, 1)
+        return as_images(rows @ self.as_matrix(turned), self.input_shape)
 
     def scatter(self, dy: Array) -> Array:
         """dx as the sum of what every patch receives, added up where the patch lay."""
         *space, channels = self.input_shape
         out = self.output_shape[:-1]
-        received = (dy @ self.Wb[..., :-1, :].mT).reshape((*dy.shape[:-2], -1, *out, *self.kernel, channels))
-        dx = xp.zeros((*received.shape[: -2 * self.axes - 1], *lengths(space, self.pads), channels), dy.dtype)
+        received = dy @ self.as_matrix(self.W).mT
+        received = received.reshape((*dy.shape[:-2], -1, *out, *self.kernel, channels))
+        lead = received.shape[: -2 * self.axes - 1]
+        dx = xp.zeros_like(received, shape=(*lead, *lengths(space, self.pads), channels))
         for place in itertools.product(*map(range, self.kernel)):
             under = (slice(i, i + self.stride * n, self.stride) for i, n in zip(place, out, strict=True))
             dx[(..., *under, slice(None))] += received[(..., *place, slice(None))]
-        return xp.positive(dx[inside(space, self.pads)], out=self.keep.dx)
+        return dx[inside(space, self.pads)]
 
 
 def lengths(space: Any, pads: Pads) -> Shape:
@@ -134,29 +116,24 @@ def inside(space: Any, pads: Pads) -> Any:
     return (..., *(slice(before, before + n) for n, (before, _) in zip(space, pads, strict=True)), slice(None))
 
 
-def pad(x: Array, pads: Pads, out: Array | None = None) -> Array:
-    """x with zeros around it. `out` has them already, from the time before."""
+def pad(x: Array, pads: Pads) -> Array:
+    """x with zeros around it."""
     if not any(map(any, pads)):
         return x
     *lead, channels = x.shape
     space = [lead.pop() for _ in pads][::-1]
-    if out is None:
-        out = xp.zeros((*lead, *lengths(space, pads), channels), x.dtype)
-    out[inside(space, pads)] = x
-    return out
+    padded = xp.zeros_like(x, shape=(*lead, *lengths(space, pads), channels))
+    padded[inside(space, pads)] = x
+    return padded
 
 
 def patches(x: Array, kernel: Shape, stride: int) -> Array:
-    """(..., batch, *space, channels) → (..., batch, *out, *kernel, channels): all patches as a view, uncopied.
-
-    A step from patch to patch is `stride` steps in the image, and a step within a patch is one: so each number is
-    seen as often as there are patches over it.
-    """
+    """(..., batch, *space, channels) → (..., patches of the batch, numbers of a patch): all patches, one to a row."""
     axes = len(kernel)
-    lead, space, steps = x.shape[: -axes - 1], x.shape[-axes - 1 : -1], x.strides[-axes - 1 : -1]
-    out = [(n - k) // stride + 1 for n, k in zip(space, kernel, strict=True)]
-    strides = (*x.strides[: -axes - 1], *(stride * step for step in steps), *steps, x.strides[-1])
-    return xp.lib.stride_tricks.as_strided(x, (*lead, *out, *kernel, x.shape[-1]), strides)
+    view = sliding_windows(x, kernel, tuple(range(-axes - 1, -1)))  # (..., batch, *out, channels, *kernel)
+    view = view[(..., *[slice(None, None, stride)] * axes, *[slice(None)] * (axes + 1))]
+    view = xp.moveaxis(view, -axes - 1, -1)
+    return view.reshape((*view.shape[: -2 * axes - 2], -1, math.prod(view.shape[-axes - 1 :])))
 
 
 @settings

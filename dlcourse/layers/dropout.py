@@ -12,8 +12,7 @@ import numpy as np
 from dlcourse.backend import Array, to_device, xp
 from dlcourse.initializers import MSRA, Shape, Zeros
 from dlcourse.layers.base import Layer
-from dlcourse.layers.dense import Affine, Init, one_axis, with_ones
-from dlcourse.layers.rows import per_lane
+from dlcourse.layers.dense import Init, one_axis
 from dlcourse.settings import Rule, count, is_number, settings
 
 left_out = Rule("be a share in [0, 1], or a (lanes, 1, 1) column of such", lambda v: is_number(v) and 0 <= v <= 1, True)
@@ -31,19 +30,14 @@ class Dice(Layer):
     def reseed(self, seed: np.random.SeedSequence) -> None:
         self.rng = np.random.default_rng(seed)
 
-    def throw(self, shape: Shape, dtype: Any) -> None:
-        """Sets `gone`, what is left out, and `factor` = 1/(1 − rate), which makes up for it."""
-        dice = self.rng.random(shape[::-1], "float32").T  # in the order of a kept (rows, features) array
-        self.gone = to_device(dice) < per_lane(self.rate, len(shape), "float32")
-        stay = 1 - np.asarray(self.rate)
-        factor = 1 / np.where(stay > 0, stay, 1)  # at rate 1 nothing stays: any factor will do, but 1/0 will not
-        self.factor = per_lane(factor, len(shape), dtype) if factor.ndim else float(factor)
+    def uniform(self, shape: Shape) -> Array:
+        """Throws between 0 and 1: a unit, or a weight, goes where its throw is below the rate."""
+        return to_device(self.rng.random(shape[::-1], "float32").T)
 
-    def thin(self, x: Array, out: Array | None = None) -> Array:
-        """x · factor where x stays, else 0. (By selection: 0 · ∞ would be NaN.)"""
-        out = xp.multiply(x, self.factor, out=out)
-        xp.copyto(out, 0, where=self.gone)
-        return out
+
+def make_up(rate: Any) -> Any:
+    """1 / (1 − rate). At rate 1 nothing stays: any factor will do, but 1/0 will not."""
+    return 1 / (1 - rate + (rate == 1))
 
 
 @settings
@@ -62,19 +56,18 @@ class Dropout(Dice):
     rate: LeftOut
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.training = training
+        self.m = None
         if not training:
             return x
-        shape = x.shape[-len(self.input_shape) - 1 :]
-        self.throw(shape, x.dtype)
-        return self.thin(x, self.keep.y)
+        self.m = self.rate <= self.uniform(x.shape[-len(self.input_shape) - 1 :])
+        return xp.where(self.m, x * make_up(self.rate), 0)  # by selection: 0 · ∞ would be NaN
 
     def backward(self, dy: Array) -> Array:
-        return self.thin(dy, self.keep.dx) if self.training else dy
+        return dy if self.m is None else xp.where(self.m, dy * make_up(self.rate), 0)
 
 
 @settings
-class DropConnectDense(Affine, Dice):
+class DropConnectDense(Dice):
     """A dense layer whose weights, not units, are left out (Wan et al. 2013).
 
     M = 1 with probability 1 − rate, else 0     anew for every weight, once a batch
@@ -90,25 +83,23 @@ class DropConnectDense(Affine, Dice):
     weight_init: Init = MSRA()
     bias_init: Init = Zeros()
 
+    setting_axes = 2  # a rate meets weights, (inputs, units)
+
     def setup(self, input_shape: Shape) -> Shape:
         one_axis(self, input_shape)
         self.declare("W", (input_shape[0], self.units), self.weight_init, decays=True)
         self.declare("b", (1, self.units), self.bias_init)
         return (self.units,)
 
-    def buffers(self, rows: int) -> dict[str, Shape]:
-        return {"x1": (rows, self.input_shape[0] + 1), **super().buffers(rows)}
-
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.training, self.thin_W = training, self.W
+        self.x, self.M, self.W_thin = x, None, self.W
         if training:
-            self.throw(self.W.shape[-2:], self.W.dtype)
-            self.thin_W = self.thin(self.W)
-        self.x1 = with_ones(x, out=self.keep.x1)
-        return xp.matmul(self.x1, xp.concatenate([self.thin_W, self.b], axis=-2), out=self.keep.y)
+            self.M = self.rate <= self.uniform(self.W.shape[-2:])
+            self.W_thin = xp.where(self.M, self.W * make_up(self.rate), 0)
+        return x @ self.W_thin + self.b
 
     def backward(self, dy: Array) -> Array:
-        xp.matmul(self.x1.mT, dy, out=self.dWb)
-        if self.training:
-            self.thin(self.dW, self.dW)
-        return xp.matmul(dy, self.thin_W.mT, out=self.keep.dx) if self.needs_dx else None
+        dW = self.x.mT @ dy
+        self.dW = dW if self.M is None else xp.where(self.M, dW * make_up(self.rate), 0)
+        self.db = dy.sum(axis=-2, keepdims=True)
+        return dy @ self.W_thin.mT

@@ -14,13 +14,10 @@ values which are all alike give exactly x_hat = 0, y = β.
 import math
 from typing import Annotated, Any
 
-import numpy as np
-
-from dlcourse.backend import Array, to_device, xp
+from dlcourse.backend import Array, xp
 from dlcourse.initializers import Constant, Shape, Zeros
 from dlcourse.layers.base import Layer
-from dlcourse.layers.rows import as_images, as_rows, average, floats_only, per_lane, total
-from dlcourse.parameters import Parameters
+from dlcourse.layers.rows import as_images, as_rows
 from dlcourse.settings import count, positive, refuse, settings, share
 
 Eps = Annotated[float, positive._replace(lanes=False), "1e-5 is usual."]
@@ -30,10 +27,6 @@ class Normalization(Layer):
     """What the three share: a gain and a shift for each channel."""
 
     eps: float
-    gamma: Array
-    dgamma: Array
-    beta: Array
-    dbeta: Array
 
     def setup(self, input_shape: Shape) -> Shape:
         self.declare("gamma", (1, input_shape[-1]), Constant(1.0))
@@ -70,82 +63,46 @@ class BatchNorm(Normalization):
 
     decay: Annotated[Any, share, "0.9 is usual: the last ten batches or so count."] = 0.9
     eps: Eps = 1e-5
-    memory = ("running_mean", "running_var")
+
+    setting_axes = 2  # decay meets statistics, (1, channels)
 
     def setup(self, input_shape: Shape) -> Shape:
-        self.running: Array = None
+        self.remember("running_mean", (1, input_shape[-1]), 0.0)
+        self.remember("running_var", (1, input_shape[-1]), 1.0)
         return super().setup(input_shape)
 
-    def bind(self, parameters: Parameters) -> None:
-        super().bind(parameters)
-        if self.running is None:  # a second look through the windows forgets nothing
-            self.running = xp.empty((*parameters.lead, 2, self.input_shape[-1]), parameters.dtype)
-            self.reset()
-
-    @property
-    def running_mean(self) -> Array:
-        return self.running[..., :1, :]
-
-    @property
-    def running_var(self) -> Array:
-        return self.running[..., 1:, :]
-
-    def reset(self) -> None:
-        self.running_mean[...] = 0
-        self.running_var[...] = 1
-
-    def buffers(self, rows: int) -> dict[str, Shape]:
-        return {"x_centred": (rows, *self.input_shape), **super().buffers(rows)}
-
     def forward(self, x: Array, training: bool = False) -> Array:
-        floats_only(self, x)
-        rows = as_rows(x, self.input_shape)
+        rows = as_rows(x, self.input_shape)  # (..., n, channels)
         self.from_batch = training and rows.shape[-2] > 0
-        if self.from_batch:
-            self.centred, variance = self.measure(rows)
-        else:
-            self.centred, variance = rows - self.running_mean, self.running_var
-        self.inverse = 1 / xp.sqrt(variance + self.eps)
-        self.scale = self.gamma * self.inverse
-        y = xp.multiply(self.centred, self.scale, out=as_rows(self.keep.y, self.input_shape))
-        y += self.beta
-        return as_images(y, self.input_shape)
+        mean, var = self.measure(rows) if self.from_batch else (self.running_mean, self.running_var)
+        self.sigma = xp.sqrt(var + self.eps)
+        self.x_hat = (rows - mean) / self.sigma
+        return as_images(self.gamma * self.x_hat + self.beta, self.input_shape)
 
     def measure(self, x: Array) -> tuple[Array, Array]:
-        """x − μ and σ² of this batch; the running statistics move towards it."""
-        n, first, mean = x.shape[-2], x[..., :1, :], average(x)
+        """μ and σ² of this batch; the running statistics move towards it."""
+        n, first = x.shape[-2], x[..., :1, :]
         if n == 1:
             rule = "hold 2 values or more for each channel in training: one alone has no variance"
             refuse("BatchNorm.x", rule, x.shape, "Take a larger batch; drop_last=True leaves a small last one out.")
-        centred = xp.subtract(x, first, out=as_rows(self.keep.x_centred, self.input_shape))
-        shift = mean @ centred
-        centred -= shift
-        variance = mean @ (centred * centred)
-        found = xp.empty((*x.shape[:-2], 2, x.shape[-1]), x.dtype)  # μ above σ², as in self.running
-        xp.add(first, shift, out=found[..., :1, :])
-        xp.multiply(variance, n / (n - 1), out=found[..., 1:, :])
-        moved = self.running + per_lane(1 - self.decay, 2, x.dtype) * (found - self.running)
-        xp.copyto(self.running, moved, where=xp.isfinite(found[..., 1:, :]))
-        return centred, variance
+        mean = first + (x - first).mean(axis=-2, keepdims=True)
+        var = ((x - mean) ** 2).mean(axis=-2, keepdims=True)
+        self.running_mean = self.running(self.running_mean, mean, var)
+        self.running_var = self.running(self.running_var, var * (n / (n - 1)), var)
+        return mean, var
 
-    @property
-    def x_hat(self) -> Array:
-        """The normalized batch, for pictures: (..., rows, channels), where every position of an image is a row."""
-        return self.centred * self.inverse
+    def running(self, average: Array, batch: Array, var: Array) -> Array:
+        """The running average after this batch: of a channel that holds anything but finite numbers, as it was."""
+        return xp.where(xp.isfinite(var), self.decay * average + (1 - self.decay) * batch, average)
 
     def backward(self, dy: Array) -> Array:
-        dy, out = as_rows(dy, self.input_shape), as_rows(self.keep.dx, self.input_shape)
-        over_rows, n = total(dy), dy.shape[-2]
-        xp.multiply(over_rows @ xp.multiply(dy, self.centred, out=out), self.inverse, out=self.dgamma)
-        xp.matmul(over_rows, dy, out=self.dbeta)
+        dy = as_rows(dy, self.input_shape)
+        self.dgamma = (dy * self.x_hat).sum(axis=-2, keepdims=True)
+        self.dbeta = dy.sum(axis=-2, keepdims=True)
         if self.from_batch:
-            dx = xp.multiply(self.centred, self.inverse * self.dgamma / n, out=out)  # x_hat mean(dy x_hat)
-            dx += self.dbeta / n
-            dx = xp.subtract(dy, dx, out=out)
-            dx *= self.scale
-        else:
-            dx = xp.multiply(dy, self.scale, out=out)
-        return as_images(dx, self.input_shape)
+            product = (dy * self.x_hat).mean(axis=-2, keepdims=True)
+            dy = dy - dy.mean(axis=-2, keepdims=True) - self.x_hat * product
+        return as_images(self.gamma / self.sigma * dy, self.input_shape)
 
 
 class ExampleNorm(Normalization):
@@ -154,43 +111,31 @@ class ExampleNorm(Normalization):
     x_hat stays for pictures: (..., rows, channels), where every position of an image is a row.
     """
 
-    def split(self, rows: Array) -> Array:
-        """The rows arranged as `mean` wants them; None stays None."""
-        raise NotImplementedError
+    together: Any  # the axes that are normalized together
+    first: Any  # where one value of each of them lies
 
-    def first(self, x: Array) -> Array:
-        """One of the values of each mean."""
+    def split(self, rows: Array) -> Array:
+        """The rows, with axes of their own for what is normalized together."""
         raise NotImplementedError
 
     def mean(self, x: Array) -> Array:
-        """The mean over what is normalized together, in a shape that meets x again."""
-        raise NotImplementedError
-
-    def buffers(self, rows: int) -> dict[str, Shape]:
-        return {"x_hat": (rows, *self.input_shape), **super().buffers(rows)}
+        return x.mean(axis=self.together, keepdims=True)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        floats_only(self, x)
         rows = as_rows(x, self.input_shape)
-        x, out = self.split(rows), self.split(as_rows(self.keep.x_hat, self.input_shape))
-        x_hat = xp.subtract(x, self.first(x), out=out)
-        x_hat -= self.mean(x_hat)
-        self.inverse = 1 / xp.sqrt(self.mean(x_hat * x_hat) + self.eps)
-        x_hat *= self.inverse
-        self.x_hat = x_hat.reshape(rows.shape)
-        y = xp.multiply(self.x_hat, self.gamma, out=as_rows(self.keep.y, self.input_shape))
-        y += self.beta
-        return as_images(y, self.input_shape)
+        x = self.split(rows)
+        first = x[self.first]
+        mean = first + self.mean(x - first)
+        self.sigma = xp.sqrt(self.mean((x - mean) ** 2) + self.eps)
+        self.x_hat = ((x - mean) / self.sigma).reshape(rows.shape)
+        return as_images(self.gamma * self.x_hat + self.beta, self.input_shape)
 
     def backward(self, dy: Array) -> Array:
-        dy, over_rows = as_rows(dy, self.input_shape), total(as_rows(dy, self.input_shape))
-        xp.matmul(over_rows, dy * self.x_hat, out=self.dgamma)
-        xp.matmul(over_rows, dy, out=self.dbeta)
-        g, x_hat = self.split(dy * self.gamma), self.split(self.x_hat)
-        dx = xp.multiply(x_hat, self.mean(g * x_hat), out=self.split(as_rows(self.keep.dx, self.input_shape)))
-        dx += self.mean(g)
-        dx = xp.subtract(g, dx, out=dx)
-        dx *= self.inverse
+        dy = as_rows(dy, self.input_shape)
+        self.dgamma = (dy * self.x_hat).sum(axis=-2, keepdims=True)
+        self.dbeta = dy.sum(axis=-2, keepdims=True)
+        g, x_hat = self.split(self.gamma * dy), self.split(self.x_hat)
+        dx = (g - self.mean(g) - x_hat * self.mean(g * x_hat)) / self.sigma
         return as_images(dx.reshape(dy.shape), self.input_shape)
 
 
@@ -212,14 +157,11 @@ class LayerNorm(ExampleNorm):
 
     eps: Eps = 1e-5
 
+    together = -1
+    first = (..., slice(1))  # one value of each row
+
     def split(self, rows: Array) -> Array:
         return rows
-
-    def first(self, x: Array) -> Array:
-        return x[..., :1]
-
-    def mean(self, x: Array) -> Array:
-        return x @ average(x.mT).mT
 
 
 @settings
@@ -243,6 +185,9 @@ class GroupNorm(ExampleNorm):
     groups: Annotated[int, count, "32 is the paper's choice; it must divide the number of channels."]
     eps: Eps = 1e-5
 
+    together = (-3, -1)
+    first = (..., slice(1), slice(None), slice(1))  # one value of each group
+
     def setup(self, input_shape: Shape) -> Shape:
         *space, channels = input_shape
         if channels % self.groups:
@@ -251,22 +196,7 @@ class GroupNorm(ExampleNorm):
             refuse("GroupNorm.groups", "leave 2 values or more to each group", self.groups, "Take fewer groups.")
         return super().setup(input_shape)
 
-    def bind(self, parameters: Parameters) -> None:
-        super().bind(parameters)
-        channels = self.input_shape[-1]
-        of = np.arange(channels) * self.groups // channels  # which group is this channel of?
-        together = (of[:, None] == of) * (self.groups / channels)
-        self.together = to_device(together, parameters.dtype)  # (channels, channels): values @ it = mean over the group
-        self.leader = to_device(of * (channels // self.groups))  # the first channel of each one's group
-
     def split(self, rows: Array) -> Array:
-        if rows is None:
-            return None
+        """(..., batch, positions, groups, channels of a group)"""
         positions, channels = math.prod(self.input_shape[:-1]), self.input_shape[-1]
-        return rows.reshape((*rows.shape[:-2], -1, positions, channels))
-
-    def first(self, x: Array) -> Array:
-        return x[..., :1, :].take(self.leader, axis=-1)
-
-    def mean(self, x: Array) -> Array:
-        return average(x) @ x @ self.together
+        return rows.reshape((*rows.shape[:-2], -1, positions, self.groups, channels // self.groups))

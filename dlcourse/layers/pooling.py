@@ -4,12 +4,12 @@ x (..., batch, height, width, channels). A window is size × size, windows lie s
 window at the right or the bottom edge is left out (as in PyTorch and Keras).
 """
 
+import functools
 from typing import Annotated
 
 from dlcourse.backend import Array, xp
 from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
-from dlcourse.layers.rows import average
 from dlcourse.settings import count, refuse, settings
 
 Size = Annotated[int, count, "2 halves height and width."]
@@ -30,15 +30,11 @@ class GlobalAveragePool2D(Layer):
         return input_shape[-1:]
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        height, width, channels = self.input_shape
-        positions = x.reshape((*x.shape[:-3], height * width, channels))
-        y = (average(positions) @ positions)[..., 0, :]
-        return xp.positive(y, out=self.keep.y)
+        return x.mean(axis=(-3, -2))
 
     def backward(self, dy: Array) -> Array:
         height, width, _ = self.input_shape
-        shares = xp.full((height, width, 1), 1 / (height * width), dy.dtype)
-        return xp.multiply(dy[..., None, None, :], shares, out=self.keep.dx)
+        return dy[..., None, None, :] * xp.full((height, width, 1), 1 / (height * width), dy.dtype)
 
 
 class Pool(Layer):
@@ -61,10 +57,7 @@ class Pool(Layer):
 
     def no_dx(self, dy: Array) -> Array:
         """Zeros in the shape of x."""
-        if self.keep.dx is None:
-            return xp.zeros((*dy.shape[:-3], *self.input_shape), dy.dtype)
-        self.keep.dx[...] = 0
-        return self.keep.dx
+        return xp.zeros_like(dy, shape=(*dy.shape[:-3], *self.input_shape))
 
 
 @settings
@@ -80,17 +73,12 @@ class AveragePool2D(Pool):
     size: Size
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        first, *others = self.parts(x)
-        y = xp.positive(first, out=self.keep.y)
-        for other in others:
-            y += other
-        y *= 1 / self.size**2
-        return y
+        return sum(self.parts(x)) / self.size**2
 
     def backward(self, dy: Array) -> Array:
         dx = self.no_dx(dy)
         for part in self.parts(dx):
-            xp.multiply(dy, 1 / self.size**2, out=part)
+            part[...] = dy / self.size**2
         return dx
 
 
@@ -107,19 +95,15 @@ class MaxPool2D(Pool):
     size: Size
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        first, *others = self.parts(x)
-        self.x, self.y = x, xp.positive(first, out=self.keep.y)
-        for other in others:
-            xp.maximum(self.y, other, out=self.y)
+        self.x, self.y = x, functools.reduce(xp.maximum, self.parts(x))
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        dx = self.no_dx(dy)
-        searching = xp.ones(self.y.shape, bool)  # windows whose largest value has not come up yet
+        dx, searching = self.no_dx(dy), xp.ones_like(self.y, dtype=bool)
         for x, part in zip(self.parts(self.x), self.parts(dx), strict=True):
             found = searching & (x == self.y)
-            xp.copyto(part, dy, where=found)
-            searching &= ~found
+            part[...] = xp.where(found, dy, 0)
+            searching = searching & ~found  # windows whose largest value has not come up yet
         return dx
 
 

@@ -1,10 +1,8 @@
 """A way round: what layers compute is added to what came in."""
 
-from typing import Any
-
 import numpy as np
 
-from dlcourse.backend import Array, xp
+from dlcourse.backend import Array
 from dlcourse.initializers import Shape
 from dlcourse.layers.base import Layer
 from dlcourse.parameters import Parameters
@@ -47,6 +45,7 @@ class Residual(Layer):
         return shape
 
     def bind(self, parameters: Parameters) -> None:
+        super().bind(parameters)
         for layer in self.layers:
             layer.bind(parameters)
 
@@ -54,13 +53,13 @@ class Residual(Layer):
         y = x
         for layer in self.layers:
             y = layer.forward(y, training)
-        return xp.add(x, y, out=self.keep.y)
+        return x + y
 
     def backward(self, dy: Array) -> Array:
         dx = dy
         for layer in reversed(self.layers):
             dx = layer.backward(dx)
-        return xp.add(dy, dx, out=self.keep.dx)
+        return dy + dx
 
     def reset(self) -> None:
         for layer in self.layers:
@@ -69,18 +68,6 @@ class Residual(Layer):
     def reseed(self, seed: np.random.SeedSequence) -> None:
         for layer, own in zip(self.layers, seed.spawn(len(self.layers)), strict=True):
             layer.reseed(own)
-
-    def reserve(self, rows: int, lanes_in: Shape, lanes: Shape, dtype: Any) -> Shape:
-        inner = lanes_in
-        for layer in self.layers:
-            inner = layer.reserve(rows, inner, lanes, dtype)
-        super().reserve(rows, inner, lanes, dtype)
-        return inner
-
-    def release(self) -> None:
-        super().release()
-        for layer in self.layers:
-            layer.release()
 
     def __repr__(self) -> str:
         return f"Residual({', '.join(map(repr, self.layers))})"

@@ -6,21 +6,11 @@ from dlcourse.backend import Array, norm, xp
 from dlcourse.initializers import MSRA, Constant, Shape, Zeros
 from dlcourse.layers.base import Layer
 from dlcourse.layers.dense import Init, one_axis
-from dlcourse.layers.rows import total
 from dlcourse.settings import count, settings
 
 
-class Directions(Layer):
-    """The windows of WeightNormDense: v, how W points, and g, how long it is."""
-
-    v: Array
-    dv: Array
-    g: Array
-    dg: Array
-
-
 @settings
-class WeightNormDense(Directions):
+class WeightNormDense(Layer):
     """A dense layer that learns length and direction of its weights apart (Salimans & Kingma 2016, arXiv:1602.07868).
 
     W = g v/‖v‖                    for each unit, ‖v‖ the length of its column
@@ -48,20 +38,18 @@ class WeightNormDense(Directions):
         return (self.units,)
 
     def reset(self) -> None:
-        self.g[...] = norm(self.v, axis=-2)
+        self.g = norm(self.v, axis=-2)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         length = norm(self.v, axis=-2)  # (..., 1, units)
-        self.inverse = xp.where(length > 0, 1 / xp.where(length > 0, length, 1), 0)
-        self.x, self.direction = x, self.v * self.inverse
-        self.W = self.g * self.direction
-        y = xp.matmul(x, self.W, out=self.keep.y)
-        y += self.b
-        return y
+        self.length = xp.where(length == 0, xp.inf, length)  # so that v = 0 gives W = 0 and dv = 0
+        self.direction = self.v / self.length
+        self.x, self.W = x, self.g * self.direction
+        return x @ self.W + self.b
 
     def backward(self, dy: Array) -> Array:
-        self.dW = self.x.mT @ dy
-        xp.matmul(total(self.v), self.dW * self.direction, out=self.dg)
-        xp.multiply(self.g * self.inverse, self.dW - self.dg * self.direction, out=self.dv)
-        xp.matmul(total(dy), dy, out=self.db)
-        return xp.matmul(dy, self.W.mT, out=self.keep.dx) if self.needs_dx else None
+        dW = self.x.mT @ dy
+        self.dg = (dW * self.direction).sum(axis=-2, keepdims=True)
+        self.dv = self.g / self.length * (dW - self.dg * self.direction)
+        self.db = dy.sum(axis=-2, keepdims=True)
+        return dy @ self.W.mT

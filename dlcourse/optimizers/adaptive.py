@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from dlcourse.backend import Array
-from dlcourse.optimizers.base import Average, Eps, Optimizer, larger, over_root, power, sqrt, zeros_like
+from dlcourse.optimizers.base import Average, Eps, Optimizer, maximum, sqrt, zeros_like
 from dlcourse.settings import Rate, not_negative, settings
 
 
@@ -24,8 +24,8 @@ class AdaGrad(Optimizer):
         self.s = zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        self.s += grad * grad
-        theta -= lr * grad / (sqrt(self.s) + self.weak(self.eps))
+        self.s = self.s + grad * grad
+        theta -= lr * grad / (sqrt(self.s) + self.eps)
         return theta
 
 
@@ -48,8 +48,8 @@ class RMSProp(Optimizer):
         self.s = zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        self.s = self.average(self.s, self.rho, grad * grad)
-        theta -= lr * grad / (sqrt(self.s) + self.weak(self.eps))
+        self.s = self.rho * self.s + (1 - self.rho) * grad * grad
+        theta -= lr * grad / (sqrt(self.s) + self.eps)
         return theta
 
 
@@ -74,10 +74,9 @@ class AdaDelta(Optimizer):
         self.s, self.d = zeros_like(theta), zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        rho, eps = self.rho, self.weak(self.eps)
-        self.s = self.average(self.s, rho, grad * grad)
-        delta = sqrt(self.d + eps) / sqrt(self.s + eps) * grad
-        self.d = self.average(self.d, rho, delta * delta)
+        self.s = self.rho * self.s + (1 - self.rho) * grad * grad
+        delta = sqrt(self.d + self.eps) / sqrt(self.s + self.eps) * grad
+        self.d = self.rho * self.d + (1 - self.rho) * delta * delta
         theta -= lr * delta
         return theta
 
@@ -105,11 +104,11 @@ class Adam(Optimizer):
         self.m, self.v = zeros_like(theta), zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        self.m = self.average(self.m, self.beta1, grad)
-        self.v = self.average(self.v, self.beta2, grad * grad)
-        m_hat, v_hat = self.m / self.bias(self.beta1), self.v / self.bias(self.beta2)
-        m_hat *= lr
-        theta -= over_root(m_hat, v_hat, self.weak(self.eps))
+        self.m = self.beta1 * self.m + (1 - self.beta1) * grad
+        self.v = self.beta2 * self.v + (1 - self.beta2) * grad * grad
+        m_hat = self.m / (1 - self.beta1**self.steps)
+        v_hat = self.v / (1 - self.beta2**self.steps)
+        theta -= lr * m_hat / (sqrt(v_hat) + self.eps)
         return theta
 
 
@@ -136,12 +135,12 @@ class AMSGrad(Optimizer):
         self.m, self.v, self.v_max = zeros_like(theta), zeros_like(theta), zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        self.m = self.average(self.m, self.beta1, grad)
-        self.v = self.average(self.v, self.beta2, grad * grad)
-        self.v_max = larger(self.v_max, self.v)
-        m_hat, v_hat = self.m / self.bias(self.beta1), self.v_max / self.bias(self.beta2)
-        m_hat *= lr
-        theta -= over_root(m_hat, v_hat, self.weak(self.eps))
+        self.m = self.beta1 * self.m + (1 - self.beta1) * grad
+        self.v = self.beta2 * self.v + (1 - self.beta2) * grad * grad
+        self.v_max = maximum(self.v_max, self.v)
+        m_hat = self.m / (1 - self.beta1**self.steps)
+        v_hat = self.v_max / (1 - self.beta2**self.steps)
+        theta -= lr * m_hat / (sqrt(v_hat) + self.eps)
         return theta
 
 
@@ -170,15 +169,14 @@ class Nadam(Optimizer):
         self.m, self.v, self.product = zeros_like(theta), zeros_like(theta), 1.0
 
     def mu(self, t: int) -> Any:
-        return self.beta1 * (1.0 - 0.5 * power(0.96, self.momentum_decay * t))
+        return self.beta1 * (1 - 0.5 * 0.96 ** (self.momentum_decay * t))
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
         mu, mu_next = self.mu(self.steps), self.mu(self.steps + 1)
         self.product = self.product * mu
-        self.m = self.average(self.m, self.beta1, grad)
-        self.v = self.average(self.v, self.beta2, grad * grad)
-        step = self.weak((1.0 - mu) / (1.0 - self.product)) * grad
-        step += self.weak(mu_next / (1.0 - self.product * mu_next)) * self.m
-        step *= lr
-        theta -= over_root(step, self.v / self.bias(self.beta2), self.weak(self.eps))
+        self.m = self.beta1 * self.m + (1 - self.beta1) * grad
+        self.v = self.beta2 * self.v + (1 - self.beta2) * grad * grad
+        v_hat = self.v / (1 - self.beta2**self.steps)
+        ahead = (1 - mu) / (1 - self.product) * grad + mu_next / (1 - self.product * mu_next) * self.m
+        theta -= lr * ahead / (sqrt(v_hat) + self.eps)
         return theta

@@ -8,7 +8,7 @@ by the same factor, 1 − ηλ.
 from typing import Any
 
 from dlcourse.backend import Array
-from dlcourse.optimizers.base import Average, Eps, Optimizer, WeightDecay, over_root, zeros_like
+from dlcourse.optimizers.base import Average, Eps, Optimizer, WeightDecay, sqrt, zeros_like
 from dlcourse.optimizers.momentum import Inertia
 from dlcourse.settings import Rate, settings
 
@@ -33,9 +33,8 @@ class SGDW(Optimizer):
         self.v = zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        theta -= self.weak(self.lr * self.weight_decay) * self.decay_mask * theta
-        self.v *= self.weak(self.momentum)
-        self.v -= lr * grad
+        theta -= lr * self.weight_decay * self.decay_mask * theta
+        self.v = self.momentum * self.v - lr * grad
         theta += self.v
         return theta
 
@@ -65,10 +64,10 @@ class AdamW(Optimizer):
         self.m, self.v = zeros_like(theta), zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        theta -= self.weak(self.lr * self.weight_decay) * self.decay_mask * theta
-        self.m = self.average(self.m, self.beta1, grad)
-        self.v = self.average(self.v, self.beta2, grad * grad)
-        m_hat, v_hat = self.m / self.bias(self.beta1), self.v / self.bias(self.beta2)
-        m_hat *= lr
-        theta -= over_root(m_hat, v_hat, self.weak(self.eps))
+        theta -= lr * self.weight_decay * self.decay_mask * theta
+        self.m = self.beta1 * self.m + (1 - self.beta1) * grad
+        self.v = self.beta2 * self.v + (1 - self.beta2) * grad * grad
+        m_hat = self.m / (1 - self.beta1**self.steps)
+        v_hat = self.v / (1 - self.beta2**self.steps)
+        theta -= lr * m_hat / (sqrt(v_hat) + self.eps)
         return theta

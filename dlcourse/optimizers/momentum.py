@@ -41,9 +41,7 @@ class Momentum(Optimizer):
         self.v = zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        mu = self.weak(self.momentum)
-        self.v *= mu
-        self.v -= lr * grad
+        self.v = self.momentum * self.v - lr * grad
         theta += self.v
         return theta
 
@@ -66,10 +64,6 @@ class Nesterov(Optimizer):
         self.v = zeros_like(theta)
 
     def update(self, theta: Array, grad: Array, lr: Any) -> Array:
-        mu = self.weak(self.momentum)
-        step = lr * grad
-        self.v *= mu
-        self.v -= step
-        theta += mu * self.v
-        theta -= step
+        self.v = self.momentum * self.v - lr * grad
+        theta += self.momentum * self.v - lr * grad
         return theta

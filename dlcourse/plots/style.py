@@ -112,6 +112,7 @@ METHOD = {
     "without": method("black", DASH_DOT, "o"),
     "batchnorm": method("purple", "-", "D"),
     "batchnormafter": method("sky", LONG_DASH, "d"),
+    "jolted": method("orange", DOTS, "o"),
     "batchnormjolted": method("vermillion", DOTS, "X"),
     "layernorm": method("green", LONG_DASH, "v"),
     "groupnorm": method("orange", DASH_DOT, "s"),

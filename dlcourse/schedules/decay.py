@@ -6,9 +6,9 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 from dlcourse.schedules.base import LearningRate, Schedule, Steps, flag, not_negative, positive
-from dlcourse.settings import Rule, finite, is_number, refuse, settings
+from dlcourse.settings import Rule, finite, is_list, is_number, refuse, settings
 
-numbers = Rule("be a list of finite numbers", lambda v: isinstance(v, list | tuple) and all(map(is_number, v)))
+numbers = Rule("be a list of finite numbers", lambda v: is_list(v) and all(map(is_number, v)))
 rising = Rule(
     "be a list of finite numbers, each larger than the one before",
     lambda v: numbers.test(v) and all(a < b for a, b in pairwise(v)),

@@ -17,7 +17,8 @@ from dlcourse.trials.engine import Trial
 from dlcourse.trials.outcome import Outcome
 
 CHAPTERS = (
-    "start", "initialization", "momentum", "optimizers", "normalization", "regularization", "decay", "capstone",
+    "start", "signals", "initialization", "momentum", "optimizers",
+    "normalization", "regularization", "decay", "capstone",
 )  # fmt: skip
 
 __all__ = ["TRIALS", "Outcome", "Trial", "trial"]

@@ -26,13 +26,18 @@ class Data(NamedTuple):
         return int(max(self.train.y.max(), self.test.y.max())) + 1
 
 
-def split(name: str, size: int, seed: int, noise: float = 0.2) -> Data:
+def split(
+    name: str, size: int, seed: int, *, noise: float = 0.2, wrong: float = 0.0,
+    validation: int | None = None, test: int | None = None,
+) -> Data:  # fmt: skip
     """`size` examples to train on, as many to choose on (500 at most), the rest to report on; drawn by the seed.
 
     name: digits, mnist1d, or moons and spirals, which are made for the occasion with 1000 test points.
+    wrong: this share of the labels to train and to choose on is drawn by lot; the test's are right.
+    validation, test: choose on so many, and report on so many at most; fewer cost less.
     """
     rng = np.random.default_rng(seed)
-    held = min(size, 500)
+    held = validation or min(size, 500)
     if name in ("digits", "mnist1d"):
         parts = getattr(dl.datasets, name)()
         x, y = (np.concatenate([getattr(part, axis) for part in parts]) for axis in "xy")
@@ -41,12 +46,15 @@ def split(name: str, size: int, seed: int, noise: float = 0.2) -> Data:
     else:
         x, y = getattr(dl.datasets, name)(size + held + 1000, noise, seed=int(rng.integers(2**31)))
     order = rng.permutation(len(x))
-    parts = np.split(order, [size, size + held])
-    return Data(*(dl.datasets.Dataset(x[part], y[part]) for part in parts))
+    by_lot = order[: size + held][rng.random(size + held) < wrong]
+    labels = y.copy()
+    labels[by_lot] = rng.integers(0, y.max() + 1, len(by_lot))
+    train, choose, rest = np.split(order, [size, size + held])
+    return Data(*(dl.datasets.Dataset(x[part], labels[part]) for part in (train, choose, rest[:test])))
 
 
 class Runs(NamedTuple):
-    """What was measured after each epoch, each (epochs, rates, seeds); accuracies in %, losses in nats."""
+    """What was measured at each look, each (looks, rates, seeds); accuracies in %, losses in nats."""
 
     train_loss: np.ndarray
     validation_loss: np.ndarray
@@ -64,25 +72,29 @@ def train(
     seeds: int = 4,
     epochs: int = 20,
     batch_size: int = 32,
+    every: int = 1,
     seed: int = 0,
+    looks: int | None = None,
     **settings: Any,
 ) -> Runs:
     """All rates × seeds as lanes of one network. layers() makes new layers; rule(rate column) the optimizer.
 
-    Starts differ from seed to seed and are the same for every rate, so that sides are paired; further settings go to
-    training_steps (regularizers, augment, …). Losses are plain cross-entropy, whatever is trained on.
+    Starts differ from seed to seed and are the same for every rate, so that sides are paired. All is measured every so
+    many epochs, or (looks) so many times in all, and after the last. Further settings go to training_steps
+    (regularizers, augment, …). Losses are plain cross-entropy, whatever is trained on.
     """
     rates = np.asarray(rates, dtype=float)
     starts = np.tile(np.random.default_rng(seed).integers(2**31, size=seeds), len(rates))
     column = np.repeat(rates, seeds)[:, None]
     network = dl.Network(layers(), input_shape=data.train.x.shape[1:], lanes=len(column), seed=starts.tolist())
     loss = settings.pop("loss", dl.SoftmaxCrossEntropy())
-    steps_per_epoch = -(-len(data.train.x) // batch_size)
+    ends = range(epochs - 1, -1, -every) if looks is None else np.linspace(0, epochs, min(looks, epochs) + 1)[1:] - 1
+    looked_at = {int(epoch) for epoch in ends}
     found: list[list[np.ndarray]] = []
     with np.errstate(all="ignore"):
         options = {"epochs": epochs, "batch_size": batch_size, "seed": seed} | settings
         for step in dl.training_steps(network, loss, rule(column), data.train, **options):
-            if step.number % steps_per_epoch == steps_per_epoch - 1:
+            if step.ends_epoch and step.epoch in looked_at:
                 found.append(measured(network, data))
     return Runs(*(np.array(part).reshape(len(found), len(rates), seeds) for part in zip(*found, strict=True)))
 
@@ -112,15 +124,15 @@ def loss_and_accuracy(network: Any, part: Any) -> tuple[np.ndarray, np.ndarray]:
     return dl.to_host(dl.SoftmaxCrossEntropy().forward(scores, part.y)), dl.to_host(right)
 
 
-def best_test_accuracy(runs: Runs) -> np.ndarray:
-    """Test accuracy of each seed, in %: its best epoch and the rate that is best for all, both by validation loss."""
-    rate, epoch = chosen(runs)
+def best_test_accuracy(runs: Runs, by: str = "loss") -> np.ndarray:
+    """Test accuracy of each seed, in %: its best epoch and the rate that is best for all, on validation data."""
+    rate, epoch = chosen(runs, by)
     return runs.test_accuracy[epoch, rate, np.arange(runs.test_accuracy.shape[-1])]
 
 
-def chosen(runs: Runs) -> tuple[int, np.ndarray]:
-    """(rate, epoch of each seed) with the lowest validation loss."""
-    losses = finite(runs.validation_loss)
+def chosen(runs: Runs, by: str = "loss") -> tuple[int, np.ndarray]:
+    """(rate, epoch of each seed) with the lowest validation loss, or, by "accuracy", the most right answers."""
+    losses = finite(runs.validation_loss if by == "loss" else -runs.validation_accuracy)
     rate = int(losses.min(axis=0).mean(axis=-1).argmin())
     return rate, losses[:, rate].argmin(axis=0)
 

@@ -13,13 +13,14 @@ import html
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
+import numpy as np
 
 from dlcourse.labs.lab import Lab
 from dlcourse.settings import SettingError
@@ -81,6 +82,21 @@ class Leaderboard:
             after = ""
         return f"{words}: place {self.runs.index(run) + 1} of {len(self.runs)}.{after}"
 
+    def again(self, settings: dict[str, Any], shares: Sequence[float]) -> str:
+        """The same settings with other seeds, in percent of the validation lines; their run has to be on the board."""
+        self.load()
+        run = next((run for run in self.runs if run["settings"] == settings), None)
+        if run is None:
+            return "Keep the run on the board first."
+        self.newest, run["again"] = dict(settings), [round(float(share), 2) for share in shares]
+        self.runs = ranked(self.runs)
+        try:
+            after = self.save()
+        except OSError as error:
+            return f"The result could not be kept: {error.strerror}. The file is {self.path}."
+        place = f"place {self.runs.index(run) + 1} of {len(self.runs)}"
+        return f"{len(run['again'])} new seeds: {over_seeds(run['again'])}%, {place}.{after}"
+
     def open(self, examine: Callable[..., float]) -> str:
         """Open the envelope: the test accuracy of the run in the first place, measured by examine(**settings), once."""
         self.load()
@@ -120,8 +136,10 @@ class Leaderboard:
         names = list(dict.fromkeys(name for run in self.runs for name in run["settings"]))
         late = " † joined after the envelope was opened." if any(run.get("late") for run in self.runs) else ""
         test = self.result() if self.envelope else "The test part is in the envelope."
-        caption = f"Your runs, best validation accuracy first. {test}{late}"
-        heads = ["place", "validation, %", *(["test, %"] if self.envelope else []), *names]
+        seeds = " New seeds: their mean, which decides the place, and its noise." if self.seeds_tried() else ""
+        caption = f"Your runs, best validation accuracy first. {test}{late}{seeds}"
+        heads = ["place", "validation, %", *(["new seeds, %"] if self.seeds_tried() else [])]
+        heads += [*(["test, %"] if self.envelope else []), *names]
         cells = "".join(f'<th scope="col">{html.escape(name.replace("_", " "))}</th>' for name in heads)
         body = "".join(self.row(place, run, names) for place, run in enumerate(self.runs, start=1))
         return (
@@ -129,9 +147,14 @@ class Leaderboard:
             f"<thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
         )
 
+    def seeds_tried(self) -> bool:
+        return any(run.get("again") for run in self.runs)
+
     def row(self, place: int, run: dict[str, Any], names: list[str]) -> str:
         here = ' aria-current="true"' if run["settings"] == self.newest else ""
         values = [f"{run['validation']:.1f}{' †' if run.get('late') else ''}"]
+        if self.seeds_tried():
+            values.append(over_seeds(run["again"]) if run.get("again") else "")
         if self.envelope:
             own = run["settings"] == self.envelope["settings"]
             values.append(f"{self.envelope['test']:.1f}" if own else "")
@@ -153,14 +176,22 @@ def whole(run: Any) -> dict[str, Any]:
     """A run as it was written: settings of words and numbers, and a share in percent."""
     if not all(isinstance(value, str | int | float) for value in run["settings"].values()):
         raise ValueError("settings that are no words or numbers")
-    if not 0 <= run["validation"] <= 100:
+    if not all(0 <= share <= 100 for share in (run["validation"], *run.get("again", ()))):
         raise ValueError("a validation accuracy that is no percentage")
     return dict(run)
 
 
 def ranked(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Best first; of two alike the earlier."""
-    return sorted(runs, key=lambda run: -run["validation"])
+    """Best first, by the mean over new seeds where there are any; of two alike the earlier."""
+    return sorted(runs, key=lambda run: -float(np.mean(run.get("again") or run["validation"])))
+
+
+def over_seeds(shares: Sequence[float]) -> str:
+    """Their mean, and its noise: half of the 95 % interval of Student's t."""
+    from scipy.special import stdtrit  # here: a board without new seeds does without it
+
+    n = len(shares)
+    return f"{np.mean(shares):.1f} ± {stdtrit(n - 1, 0.975) * np.std(shares, ddof=1) / n**0.5:.1f}"
 
 
 def words(run: dict[str, Any]) -> str:
@@ -198,12 +229,16 @@ class BoardLab(Lab):
         self.open_button = ipywidgets.Button(
             description=ENVELOPE, icon="envelope", tooltip="The test accuracy of the first run, once"
         )
+        self.again_button = ipywidgets.Button(
+            description=f"Run again with {SEEDS} new seeds", icon="random", tooltip="How much of it was luck"
+        )
+        self.again_button.on_click(self.on_again)
         self.said, self.table = ipywidgets.HTML(), ipywidgets.HTML()
         self.keep_button.on_click(self.on_keep)
         self.open_button.on_click(self.on_open)
         self.sure = False
         self.tell(self.board.damage)
-        buttons = self.box([self.keep_button, self.open_button], "dlcourse-buttons")
+        buttons = self.box([self.keep_button, self.again_button, self.open_button], "dlcourse-buttons")
         for button in buttons.children:
             button.layout.width = "auto"
         return [*super().make_buttons(), buttons, self.said, self.table]
@@ -225,6 +260,19 @@ class BoardLab(Lab):
         except Exception as error:
             self.report(error, settings)
 
+    def on_again(self, _: Any) -> None:
+        """The run joins, and then runs again with the next seeds: a mean, and its noise."""
+        settings, shares = self.present(), []
+        self.on_keep(None)
+        try:
+            for seed in range(settings["seed"] + 1, settings["seed"] + 1 + SEEDS):
+                for state in self.states({**settings, "seed": seed}):  # noqa: B007 - the last one counts
+                    pass
+                shares.append(self.score(state))
+            self.tell(self.board.again(settings, shares))
+        except Exception as error:
+            self.report(error, settings)
+
     def on_open(self, _: Any) -> None:
         """The first press asks, the second opens."""
         if self.board.runs and not self.sure:
@@ -235,4 +283,4 @@ class BoardLab(Lab):
             self.tell(self.board.open(self.examine))
 
 
-ENVELOPE, SURE = "Open the envelope", "Yes, open it now"
+ENVELOPE, SURE, SEEDS = "Open the envelope", "Yes, open it now", 5

@@ -121,13 +121,21 @@ def describe(shares: np.ndarray, settings: dict[str, Any]) -> str:
     mean, points = shares.mean(axis=-1), gains(shares)
     if not np.isfinite(mean).all():
         return f"{int(np.isfinite(mean).sum())} of 8 networks are trained."
-    alone = [points[way][0] for way in range(3)]
+    alone, noise = [points[way][0] for way in range(3)], noise_of(shares)
     total = mean[1, 1, 1] - mean[0, 0, 0]
     words = ", ".join(f"{way} {scarce.signed(gain)}" for way, gain in zip(WAYS, alone, strict=True))
     return (
         f"From {mean[0, 0, 0]:.0f}% to {mean[1, 1, 1]:.0f}%: all three buy {scarce.signed(total)} points. Each alone, "
-        f"from the bottom: {words}; these add up to {scarce.signed(sum(alone))}."
+        f"from the bottom: {words}; these add up to {scarce.signed(sum(alone))}. Gains below {noise:.0f} are noise of "
+        f"{SEEDS} seeds and {len(lines.parts(EXAMPLES)[1])} lines."
     )
+
+
+def noise_of(shares: np.ndarray) -> float:
+    """Twice the standard error of a gain: of the mean over seeds, and of a share that so many lines tell; both ends."""
+    share, seeds = shares.mean(axis=-1) / 100, shares.var(axis=-1, ddof=1).mean() / SEEDS
+    by_lines = 1e4 * (share * (1 - share)).mean() / len(lines.parts(EXAMPLES)[1])
+    return float(2 * np.sqrt(2 * (seeds + by_lines)))
 
 
 def three_ways() -> Lab:

@@ -1,6 +1,6 @@
 """The labs of 05_decay about weights that shrink: decay against L2, and a recipe that can be read three ways."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from dlcourse.labs.lab import Lab
 from dlcourse.labs.measure import share_right
 from dlcourse.labs.momentum.balls import RATE
 from dlcourse.plots import curve, name_axes, panels, spread_labels
-from dlcourse.settings import Rate, settings
+from dlcourse.settings import Rate, not_negative, settings
 
 # Weight decay against L2
 
@@ -111,6 +111,7 @@ def weight_decay() -> Lab:
 
 # A recipe, read three ways
 
+Share = Annotated[Any, not_negative, "A (lanes, 1) column gives each reading its own."]
 READINGS = {"no decay": "sgd", "w ← {0:.3g} w": "factor", "penalty {1:.2g} w²": "l2", "λ = {1:.2g}": "sgdw"}
 
 
@@ -123,11 +124,11 @@ class Shrinking(dl.SGD):
     """
 
     learning_rate: Rate = 0.01
-    fixed: Any = 1.0
-    slope: Any = 0.0
+    fixed: Share = 1.0
+    slope: Share = 0.0
 
     def update(self, theta: Any, grad: Any, lr: Any) -> Any:
-        theta -= self.weak(1.0 - self.fixed + self.lr * self.slope) * self.decay_mask * theta
+        theta -= (1 - self.fixed + lr * self.slope) * self.decay_mask * theta
         theta -= lr * grad
         return theta
 

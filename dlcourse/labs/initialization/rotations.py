@@ -7,7 +7,8 @@ import numpy as np
 import dlcourse as dl
 from dlcourse import variance
 from dlcourse.labs.controls import Choice, Seed, Slider
-from dlcourse.labs.initialization.signals import DOTTED, LAYERS, number, size, standard_digits, tower
+from dlcourse.labs.initialization.signals import DOTTED, LAYERS, beyond, size, standard_digits, tower
+from dlcourse.labs.initialization.starts import number
 from dlcourse.labs.lab import Lab
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 from dlcourse.plots.style import styled
@@ -120,8 +121,8 @@ def describe_fit(state: Any, settings: dict[str, Any]) -> str:
     seen = settings["examples"]
     return (
         f"{settings['activation']}: rotations alone give deviations {spans[0]}. After LSUV on {seen} "
-        f"digit{'s' * (seen > 1)} they are {spans[1]} on new ones. Of that, {number(between[-1])} is between digits in "
-        f"layer {LAYERS}."
+        f"digit{'s' * (seen > 1)} they are {spans[1]} on new ones. Between digits, unit by unit, layer {LAYERS} has "
+        f"{number(between[-1])}{beyond(between[-1], 1e-6, 30)}."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import dlcourse as dl
 from dlcourse import variance
 from dlcourse.labs.controls import Choice, Seed, Slider
-from dlcourse.labs.initialization.starts import STARTS
+from dlcourse.labs.initialization.starts import BIASES, STARTS, centre, number
 from dlcourse.labs.lab import Lab
 from dlcourse.plots import curve, fill_histogram, histogram, name_axes, panels, pixels, spread_labels
 from dlcourse.plots.style import styled
@@ -54,30 +54,41 @@ def size(signal: Any, axis: Any = None) -> Any:
 # Ten layers
 
 
-def ten_layers(start: str, activation: str, scale: float, seed: int) -> Any:
+def ten_layers(start: str, activation: str, scale: float, seed: int, bias: str = "0") -> Any:
+    """Every layer's output, the input first, and the sizes of the gradients there."""
     x = standard_digits()
     net, ends = tower(STARTS[start], activation, [WIDTH] * LAYERS, seed=seed)
     if start == "LSUV":
         dl.lsuv(net, x, seed=seed)
     net.parameters.theta *= scale
+    if bias != "0":
+        centre(net)
     dy = np.random.default_rng(seed).normal(size=(len(x), WIDTH))
     signals, gradients = pass_through(net, x, dy)
     places = [0, *[end + 1 for end in ends]]
     return [signals[place] for place in places], np.array([size(gradients[place]) for place in places])
 
 
-def expected(start: str, activation: str, scale: float) -> tuple[Any, Any] | None:
-    """What wide layers would do on average, where the weights' mean is 0 and nobody looked at the data."""
+def expected(start: str, activation: str, scale: float, bias: str = "0") -> tuple[Any, Any] | None:
+    """Sizes of signal and gradient in wide layers, where the weights' mean is 0 and nobody looked at the data."""
     shapes = [(64, WIDTH), *[(WIDTH, WIDTH)] * (LAYERS - 1)]
     of_weight = [variance.weight_variance(STARTS[start], shape) for shape in shapes]
-    if start == "LSUV" or None in of_weight:
+    if start == "LSUV" or None in of_weight or (bias != "0" and activation != "sigmoid"):
         return None
-    gains = [scale**2 * v * shape[0] for v, shape in zip(of_weight, shapes, strict=True)]  # type: ignore[operator]
-    back = [scale**2 * v * shape[1] for v, shape in zip(of_weight, shapes, strict=True)]  # type: ignore[operator]
-    return variance.forward(activation, gains) ** 0.5, variance.backward(activation, gains, back) ** 0.5
+    gains, back = (
+        np.array([scale**2 * v * shape[side] for v, shape in zip(of_weight, shapes, strict=True)])  # type: ignore[operator]
+        for side in (0, 1)
+    )
+    if bias == "0":
+        return variance.forward(activation, gains) ** 0.5, variance.backward(activation, gains, back) ** 0.5
+    # σ(z) = ½ + ½ t with t = tanh(z/2), and z = ½ t W once b = −½ ΣW has taken off the ½: layers of tanh, gain/16
+    gains = gains / np.array([4.0] + [16.0] * (LAYERS - 1))
+    of_tanh = variance.forward("tanh", gains)
+    of_signal = np.append(1.0, (1.0 + of_tanh[1:]) / 4.0)
+    return of_signal**0.5, variance.backward("tanh", gains, back / 16.0) ** 0.5
 
 
-LOW, HIGH = 1e-10, 1e5
+LOW, HIGH = 1e-14, 1e6
 EDGES = np.linspace(-2.5, 2.5, 42)
 
 
@@ -93,9 +104,9 @@ def draw_ten(figure: Any, state: Any) -> None:
         picture.set_gid("no-ghost")
         name_axes(picture, "layer", "activation", "What the units say; dark is often")
         picture.set(xlim=extent[:2], ylim=extent[2:], xticks=range(1, LAYERS + 1))
-        name_axes(sizes, "layer", "size", "Size of the signals; dotted: theory", log=True)
-        sizes.set(xlim=(0, 14.2), ylim=(LOW / 10, HIGH), xticks=range(0, LAYERS + 1, 2))
-        sizes.set_yticks(10.0 ** np.arange(-10, 5, 2))
+        name_axes(sizes, "layer (0: the input)", "size", "Size of the signals; dotted: theory", log=True)
+        sizes.set(xlim=(0, 14.2), ylim=(LOW / 3, 3 * HIGH), xticks=range(0, LAYERS + 1, 2))
+        sizes.set_yticks(10.0 ** np.arange(-14, 7, 4))
         sizes.axhspan(0.4, 2.5, color="#DDDDDD", linewidth=0)
         art.sizes = [curve(sizes, name) for name in ("activations", "gradients")]
         with styled():
@@ -111,27 +122,31 @@ def draw_ten(figure: Any, state: Any) -> None:
     spread_labels(art.sizes)
 
 
-def number(value: float) -> str:
-    """A size in two digits, however small: 0.65, 1.2e-09, 0."""
-    return f"{value:.2g}" if 1e-3 <= value < 1e4 or not value else f"{value:.0e}"
+def fate(ratio: float) -> str:
+    """What became of a size of 1. Kept: in the grey band."""
+    return "kept" if 0.4 <= ratio <= 2.5 else "gone" if not ratio else "shrunk" if ratio < 1 else "grown"
+
+
+def beyond(value: float, low: float, high: float) -> str:
+    """The remark that a picture from low to high cannot show this value where it is."""
+    return ", below the picture" if value < low else ", above the picture" if value > high else ""
 
 
 def describe_ten(state: Any, settings: dict[str, Any]) -> str:
     signals, gradients, _ = state
-    last, first_gradient = float(size(signals[-1])), float(gradients[0])
-
-    def verdict(ratio: float) -> str:
-        return "kept" if 0.4 <= ratio <= 2.5 else "gone" if not ratio else "shrinking" if ratio < 1 else "growing"
-
+    forth, back = [
+        f"{number(value)} in layer {layer} ({fate(value)}{beyond(value, LOW, HIGH)})"
+        for value, layer in ((float(size(signals[-1])), LAYERS), (float(gradients[1]), 1))
+    ]
+    bias = f", b = {settings['bias']}" if settings["bias"] != "0" else ""
     return (
-        f"{settings['start']}, {settings['activation']}, scale {settings['scale']:g}: forward, the size 1 becomes "
-        f"{number(last)} ({verdict(last)}); back, a gradient of size 1 becomes "
-        f"{number(first_gradient)} ({verdict(first_gradient)})."
+        f"{settings['start']}, {settings['activation']}, scale {settings['scale']:g}{bias}: forward, a size of 1 "
+        f"becomes {forth}; back, a gradient of size 1 in layer {LAYERS} becomes {back}."
     )
 
 
-def run_ten(start: str, activation: str, scale: float, seed: int) -> Any:
-    return *ten_layers(start, activation, scale, seed), expected(start, activation, scale)
+def run_ten(start: str, activation: str, scale: float, bias: str, seed: int) -> Any:
+    return *ten_layers(start, activation, scale, seed, bias), expected(start, activation, scale, bias)
 
 
 def through_ten_layers() -> Lab:
@@ -145,6 +160,7 @@ def through_ten_layers() -> Lab:
         start=Choice(list(STARTS), "Gaussian", label="start"),
         activation=Choice(list(ACTIVATIONS), "tanh", label="activation"),
         scale=Slider(0.1, 10.0, 1.0, log=True, label="scale"),
+        bias=Choice(list(BIASES), "0", label="bias b"),
         seed=Seed(),
     )
 
@@ -293,7 +309,7 @@ def describe_ball(state: Any, settings: dict[str, Any]) -> str:
     y = said["unit ball"]
     layers = settings["layers"]
     return (
-        f"Unit ball: outputs of layer 1 from {y.min():.2f} to {y.max():.2f}, none saturated; "
+        f"Unit ball: outputs of layer 1 from {y.min():.2f} to {y.max():.2f}, {saturated(y):.0%} saturated; "
         f"with uniform weights {saturated(said['uniform']):.0%} are. Its price: between the units of layer {layers} "
         f"the deviation is {number(spreads['unit ball'][-1])} (theory {number(theory[-1])}); "
         f"with Xavier it is {number(spreads['Xavier'][-1])}."

@@ -29,21 +29,49 @@ ACTIVATIONS: dict[str, Any] = {"tanh": dl.Tanh, "sigmoid": dl.Sigmoid, "ReLU": d
 RATE = "learning rate η"
 
 
-def network(start: Any, activation: str, widths: Any, *, seed: int = 0, dtype: str = "float32") -> Any:
-    """A network for the digits with hidden layers of these widths, all of it begun with this start."""
+def number(value: float) -> str:
+    """A size in two digits, however small: 0.65, 1.2e-09, 0."""
+    if 100 <= value < 1e4:
+        return f"{value:.0f}"
+    return f"{value:.2g}" if 1e-3 <= value < 100 or not value else f"{value:.0e}"
+
+
+BIASES = ("0", "−½ ΣW")
+
+
+def centre(network: Any) -> None:
+    """b = −½ ΣW in every dense layer but the first: it takes off the ½ of sigmoids, which are ½ + ½ tanh(z/2)."""
+    for layer in [layer for layer in network.layers if isinstance(layer, dl.Dense)][1:]:
+        layer.b[...] = -layer.W.sum(axis=-2, keepdims=True) / 2
+
+
+def network(
+    start: Any,
+    activation: str,
+    widths: Any,
+    *,
+    seed: int = 0,
+    dtype: str = "float32",
+    scale: float = 1.0,
+    bias: str = "0",
+) -> Any:
+    """A network for the digits with hidden layers of these widths, all of it begun with this start, times scale."""
     init, layers = STARTS.get(start, start), []
     for width in widths:
         layers += [dl.Dense(width, init), ACTIVATIONS[activation]()]
     made = dl.Network([*layers, dl.Dense(10, init)], input_shape=(64,), seed=seed, dtype=dtype)
     if start == "LSUV":
         dl.lsuv(made, dl.datasets.digits()[0].x[:256], seed=seed)
+    made.parameters.theta *= scale
+    if bias != "0":
+        centre(made)
     return made
 
 
-def side_by_side(starts: Any, activation: str, widths: Any, seeds: Any = (0,), dtype: str = "float32") -> Any:
+def side_by_side(starts: Any, activation: str, widths: Any, seeds: Any = (0,), **options: Any) -> Any:
     """One network with a lane for every start (a name, or an initializer) and seed: all seeds of the first, then on."""
-    every = [network(start, activation, widths, seed=seed, dtype=dtype) for start in starts for seed in seeds]
-    lanes = dl.Network(every[0].layers, input_shape=(64,), lanes=len(every), dtype=dtype)
+    every = [network(start, activation, widths, seed=seed, **options) for start in starts for seed in seeds]
+    lanes = dl.Network(every[0].layers, input_shape=(64,), lanes=len(every), dtype=every[0].parameters.dtype)
     for lane, one in enumerate(every):
         lanes.parameters.theta[lane] = one.parameters.theta
     return lanes
@@ -53,10 +81,11 @@ def train(starts: Any, activation: str, widths: Any, seeds: Any = (0,), *, data:
     """Train these starts side by side on the digits.
 
     Returns the network, the loss after every epoch (epochs, starts, seeds) and the share of new digits that are read
-    (starts, seeds). more: epochs, learning_rate, batch_size, dtype, order (the seed of the batches).
+    (starts, seeds). more: epochs, learning_rate, batch_size, order (the seed of the batches), dtype, scale, bias.
     """
     digits, test = dl.datasets.digits()
-    net = side_by_side(starts, activation, widths, seeds, more.get("dtype", "float64"))
+    options = {name: more[name] for name in ("scale", "bias") if name in more}
+    net = side_by_side(starts, activation, widths, seeds, dtype=more.get("dtype", "float64"), **options)
     rule = dl.Momentum(more.get("learning_rate", 0.1), 0.9)
     run = {"epochs": more.get("epochs", 10), "batch_size": more.get("batch_size", 64), "seed": more.get("order", 0)}
     history = dl.fit(net, dl.SoftmaxCrossEntropy(), rule, data or digits, **run)
@@ -67,6 +96,7 @@ def train(starts: Any, activation: str, widths: Any, seeds: Any = (0,), *, data:
 # The weights themselves
 
 SIDE = 4  # pictures in a row
+FRAME = (1e-3, 50.0)  # losses that the pictures show
 
 
 def learn_weights(start: str, activation: str, scale: float, seed: int) -> Iterator[Any]:
@@ -79,6 +109,13 @@ def learn_weights(start: str, activation: str, scale: float, seed: int) -> Itera
     for step in dl.training_steps(net, loss, optimizer, digits, epochs=10, batch_size=64, seed=seed):
         losses.append(float(step.loss))
         yield before, net, losses
+
+
+def each_its_own(W: np.ndarray) -> np.ndarray:
+    """Every unit's weights as shares of its own largest, so that no loud unit makes the others pale."""
+    largest = np.abs(W).max(axis=0)
+    shown = np.isfinite(largest) & (largest > 0)
+    return np.divide(W, largest, where=shown, out=np.zeros_like(W))
 
 
 def mosaic(W: np.ndarray) -> np.ndarray:
@@ -102,13 +139,16 @@ def draw_weights(figure: Any, state: Any) -> None:
         for note in art.notes:
             note.set_in_layout(False)
         name_axes(course, "step", "loss (nats)", "Loss on each batch", log=True)
-        course.set(xlim=(0, 230), ylim=(1e-3, 20))
+        course.set(xlim=(0, 230), ylim=FRAME)
         art.loss = curve(course, "", "train", linewidth=1.2)
     for picture, note, W in zip(art.pictures, art.notes, (before, net.layers[0].W), strict=True):
-        largest = float(np.abs(W).max())
-        picture.set_data(mosaic(W / largest if 0 < largest < np.inf else np.zeros_like(W)))
-        note.set_text(f"red +{largest:.2g}, blue −{largest:.2g}" if 0 < largest < np.inf else "all zero")
-    art.loss.set_data(np.arange(len(losses)), np.clip(losses, 1e-3, 20))
+        largest = np.abs(W).max(axis=0)
+        picture.set_data(mosaic(each_its_own(W)))
+        note.set_text(
+            "no numbers" if not np.isfinite(largest).all() else "all zero" if not largest.any()
+            else f"largest weight of a unit:\n{number(largest.min())} to {number(largest.max())}"
+        )  # fmt: skip
+    art.loss.set_data(np.arange(len(losses)), np.clip(losses, *FRAME))
 
 
 def different(columns: np.ndarray) -> int:
@@ -121,19 +161,29 @@ def different(columns: np.ndarray) -> int:
     return len(kept)
 
 
+def movement(before: np.ndarray, after: np.ndarray) -> str:
+    """How far weights have gone since the start."""
+    moved, length = float(np.linalg.norm(after - before)), float(np.linalg.norm(before))
+    if not moved:
+        return "Not one of these weights has moved"
+    if not length:
+        return "They came out of nothing"
+    return f"Training moved the weights by {number(moved / length)} times their length"
+
+
 def describe_weights(state: Any, settings: dict[str, Any]) -> str:
     before, net, losses = state
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))
-        return f"Diverged: the loss is no number from step {step} on. Scale {settings['scale']:g} is too large."
+        return f"Diverged: the loss is no number from step {step} on. Take a smaller scale than {settings['scale']:g}."
     units = different(net.layers[0].W)
     kinds = "16 hidden units, all different" if units == 16 else f"16 hidden units, of {units} kind{'s' * (units > 1)}"
-    moved = float(np.linalg.norm(net.layers[0].W - before))
-    length = float(np.linalg.norm(before))
-    change = "They never moved" if moved <= 1e-5 * length else "They came out of nothing" if not length else ""
-    change = change or f"Training moved the weights by {moved / length:.2g} times their length"
     right = share_right(net, dl.datasets.digits()[1])
-    return f"{settings['start']}: {kinds}. {change}. {right:.1%} of the new digits are read."
+    above = f" At its highest the loss was {number(max(losses))}, above the picture." if max(losses) > FRAME[1] else ""
+    return (
+        f"{settings['start']}: {kinds}. {movement(before, net.layers[0].W)}. {right:.1%} of the new digits are read."
+        f"{above}"
+    )
 
 
 def weights() -> Lab:
@@ -153,29 +203,42 @@ def weights() -> Lab:
 
 # Twins
 
-UNITS = 8
+UNITS, LOOKS = 8, 100
 GRID = np.stack(np.meshgrid(np.linspace(-2.5, 2.5, 50), np.linspace(-2.5, 2.5, 50)), axis=-1).reshape(-1, 2)
+APART = (1e-16, 1e3)  # distances that the picture shows
 
 
-def grow_apart(value: float, noise: float, activation: str, seed: int) -> Iterator[Any]:
+def grow_apart(value: float, noise: float, activation: str, steps: int, seed: int) -> Iterator[Any]:
     moons = dl.datasets.moons(200, noise=0.15)
     start = dl.Gaussian(value, noise)
     layers = [dl.Dense(UNITS, start), ACTIVATIONS[activation](), dl.Dense(2, dl.Xavier())]
     net = dl.Network(layers, input_shape=(2,), seed=seed, dtype="float64")
     net.layers[2].W[:] = net.layers[2].W[:1]  # every unit speaks with the same voice, too
-    paths = [net.layers[0].W.copy()]
+    paths, apart = [net.layers[0].W.copy()], [distance(net)]
     rule, loss = dl.Momentum(0.1, 0.9), dl.SoftmaxCrossEntropy()
-    for step in dl.training_steps(net, loss, rule, moons, epochs=400, batch_size=200, seed=seed):
-        if step.number % 4 == 3:
+    for step in dl.training_steps(net, loss, rule, moons, epochs=steps, batch_size=200, seed=seed):
+        if step.number % (steps // LOOKS) == steps // LOOKS - 1:
             paths.append(net.layers[0].W.copy())
-            yield moons, net, np.array(paths), float(step.loss)
+            apart.append(distance(net))
+            yield moons, net, np.array(paths), np.array(apart), float(step.loss)
+
+
+def numbers_of_units(net: Any) -> np.ndarray:
+    """What comes in and what goes out: a column for each hidden unit."""
+    return np.concatenate([net.layers[0].W, net.layers[0].b, net.layers[2].W.T])
+
+
+def distance(net: Any) -> float:
+    """Between the two hidden units that are farthest apart."""
+    columns = numbers_of_units(net).T
+    return float(np.linalg.norm(columns[:, None] - columns, axis=-1).max())
 
 
 def draw_apart(figure: Any, state: Any) -> None:
-    moons, net, paths, _ = state
+    moons, net, paths, apart, _ = state
     art = figure.art
     if not figure.axes:
-        plane, inside = panels(figure, 1, 2, width_ratios=[1, 1.2])
+        plane, inside, growth = panels(figure, 1, 3)
         extent = (-2.5, 2.5, -2.5, 2.5)
         art.map = pixels(plane, np.zeros((50, 50)), -1.0, 2.0, cmap="RdBu_r", origin="lower", extent=extent)  # pale
         for label, marker, color in ((0, "o", "#053061"), (1, "^", "#67001F")):
@@ -184,8 +247,11 @@ def draw_apart(figure: Any, state: Any) -> None:
         plane.set(xlim=extent[:2], ylim=extent[2:], xlabel="input 1", ylabel="input 2")
         plane.set_title("What the network says", loc="left")
         plane.set_gid("no-ghost")
-        name_axes(inside, "weight from input 1", "weight from input 2", "The eight hidden units and their ways")
-        inside.set(xlim=(-5, 5), ylim=(-5, 5))
+        name_axes(inside, "weight from input 1", "weight from input 2", "Eight units and their ways")
+        inside.set(xlim=(-12, 12), ylim=(-12, 12))
+        name_axes(growth, "share of the steps", "distance", "How far apart", log=True)
+        growth.set(xlim=(0, 1), ylim=APART)
+        art.apart = curve(growth, "", "train")
         with styled():
             looks: Any = {"color": "#0072B2", "linewidth": 1.2}
             art.ways = [inside.plot([], [], "-", **looks, alpha=0.7)[0] for _ in range(UNITS)]
@@ -198,23 +264,24 @@ def draw_apart(figure: Any, state: Any) -> None:
         way.set_data(*paths[:, :, unit].T)
     art.begin.set_data(*paths[0])
     art.ends.set_data(*paths[-1])
+    art.apart.set_data(np.arange(len(apart)) / LOOKS, np.where(apart > 0, apart, np.nan))
     art.count.set_text({1: "all twins", UNITS: "all different"}.get(kinds := kinds_of_units(net), f"{kinds} kinds"))
 
 
 def kinds_of_units(net: Any) -> int:
     """Units that differ in what comes in or in what goes out."""
-    return different(np.concatenate([net.layers[0].W, net.layers[0].b, net.layers[2].W.T]))
+    return different(numbers_of_units(net))
 
 
 def describe_apart(state: Any, settings: dict[str, Any]) -> str:
-    moons, net, paths, loss = state
+    moons, net, paths, apart, loss = state
     kinds = kinds_of_units(net)
-    which = {1: "all eight are twins", UNITS: "no two are alike"}.get(kinds, f"of {kinds} kinds")
-    still = " They never left the place where they started." if np.abs(np.ptp(paths, axis=0)).max() < 1e-9 else ""
+    which = {1: "all eight are twins", UNITS: "no two are alike"}.get(kinds, f"they are of {kinds} kinds")
+    far = f"{number(apart[-1])} apart at most, {number(apart[0])} at the start" if apart[-1] else "not a digit apart"
+    still = "" if np.ptp(paths, axis=0).any() else " They have not moved."
     right = share_right(net, moons)
-    return (
-        f"After 400 steps the hidden units: {which}.{still} {right:.0%} of the points are told apart, loss {loss:.3f}."
-    )
+    told = f"{right:.0%} of the points are told apart, loss {loss:.3f}."
+    return f"After {settings['steps']} steps {which}, {far}.{still} {told}"
 
 
 def twins() -> Lab:
@@ -223,10 +290,12 @@ def twins() -> Lab:
         grow_apart,
         draw_apart,
         describe=describe_apart,
-        alt="Left, two half-moons and what the network says of the plane. Right, the ways of eight units' weights.",
-        figure_size=(9.0, 3.8),
+        alt="Left, two half-moons and what the network says of the plane. Middle, the ways of eight units' weights. "
+        "Right, the largest distance between two units, log scale.",
+        figure_size=(10.5, 3.6),
         value=Slider(0.0, 2.0, 0.5, step=0.1, label="they start at"),
         noise=Choice([0.0, 1e-12, 1e-6, 0.001, 0.1, 1.0], 0.0, label="noise, deviation"),
+        steps=Choice([100, 400, 1000, 2000, 4000, 10000], 400, label="steps"),
         activation=Choice(list(ACTIVATIONS), "tanh", label="activation"),
         seed=Seed(),
     )
@@ -235,12 +304,15 @@ def twins() -> Lab:
 # Every start side by side
 
 EPOCHS = 10
+RACE = (1e-3, 100.0)  # losses that the picture shows
+GUESSING = np.log(10)  # 2.30 nats: the surprise of who takes ten digits for equally likely
 
 
-def race(activation: str, depth: int, learning_rate: float, seed: int) -> Any:
+def race(activation: str, depth: int, learning_rate: float, scale: float, bias: str, seed: int) -> Any:
     digits, _ = dl.datasets.digits()
     few = dl.datasets.Dataset(digits.x[:600], digits.y[:600])
     more = {"epochs": EPOCHS, "learning_rate": learning_rate, "batch_size": 32, "order": seed, "dtype": "float32"}
+    more |= {"scale": scale, "bias": bias}
     _, losses, right = train(list(STARTS), activation, [32] * depth, [seed], data=few, **more)
     return losses[:, :, 0], right[:, 0]  # (epochs, starts), (starts,)
 
@@ -251,7 +323,7 @@ def draw_race(figure: Any, state: Any) -> None:
     if not figure.axes:
         course, ends = panels(figure, 1, 2, width_ratios=[1.5, 1])
         name_axes(course, "epoch", "loss (nats)", "Ten starts, one network, the same data", log=True)
-        course.set(xlim=(1, 13), ylim=(0.02, 40), xticks=range(1, 11))  # ten names fit where ten curves are stuck
+        course.set(xlim=(1, 13), ylim=RACE, xticks=range(1, 11))  # ten names fit where ten curves are stuck
         art.curves = [curve(course, name, linewidth=1.6) for name in STARTS]
         name_axes(ends, "new digits read (%)", "", "Where they end")
         ends.set(xlim=(0, 100), ylim=(len(STARTS) - 0.5, -0.5), yticks=range(len(STARTS)), yticklabels=list(STARTS))
@@ -261,22 +333,39 @@ def draw_race(figure: Any, state: Any) -> None:
         ends.axvline(10, color="#555555", linestyle=":", linewidth=1.5)
         ends.text(11, -0.45, "guessing", fontsize=10, color="#555555", va="top")
     for each, bar, values, share in zip(art.curves, art.bars, losses.T, right, strict=True):
-        shown = np.where(np.isfinite(values), np.clip(values, 0.02, 40), 40)
+        shown = np.where(np.isfinite(values), np.clip(values, *RACE), RACE[1])
         each.set_data(np.arange(1, EPOCHS + 1), shown)
         bar.set_width(100 * float(share))
     spread_labels(art.curves)
 
 
+def below_guessing(losses: np.ndarray) -> np.ndarray:
+    """So far: a loss clearly below a guesser's."""
+    return losses < GUESSING - 0.1
+
+
+def above_guessing(losses: np.ndarray) -> np.ndarray:
+    """Sure of what is wrong, if only at times; or broken, with a loss that is no number."""
+    return ~(losses < GUESSING + 0.1)
+
+
 def describe_race(state: Any, settings: dict[str, Any]) -> str:
     losses, right = state
-    names = np.array(list(STARTS))
-    lost = names[~(losses[-1] < 2.2)]  # who guesses among ten is surprised by ln 10 = 2.30 nats
-    stuck = f"{len(lost)} of the ten learn hardly anything ({', '.join(lost)})" if len(lost) else "All ten learn"
-    if len(lost) == len(names):
-        return f"{settings['activation']}, {settings['depth']} hidden: none of the ten learns anything in 10 epochs."
-    best = int(np.nanargmin(losses[-1]))
-    end = f"the lowest loss is {names[best]}'s, {losses[-1][best]:.2f} nats, with {right[best]:.0%} of new digits read"
-    return f"{settings['activation']}, {settings['depth']} hidden: {stuck}; {end}."
+    names, last = np.array(list(STARTS)), losses[-1]
+    low, high = below_guessing(last), above_guessing(last)
+    off = ~((losses >= RACE[0]) & (losses <= RACE[1])).all(axis=0)
+    words = [f"{settings['activation']}, {settings['depth']} hidden: after {EPOCHS} epochs "]
+    words[0] += (
+        f"{int(low.sum()) or 'none'} of the ten {'are' if low.sum() != 1 else 'is'} well below a guesser's loss."
+    )
+    groups = {"About at it": ~low & ~high, "Well above it": high, "Off the picture at times": off}
+    words += [f"{what}: {'all' if who.all() else ', '.join(names[who])}." for what, who in groups.items() if who.any()]
+    if low.any():
+        best = int(np.argmin(np.where(low, last, np.inf)))
+        words.append(
+            f"In this run the lowest loss is {names[best]}'s, {last[best]:.2g} nats; it reads {right[best]:.0%}."
+        )
+    return " ".join(words)
 
 
 def starts() -> Lab:
@@ -291,5 +380,7 @@ def starts() -> Lab:
         activation=Choice(list(ACTIVATIONS), "tanh", label="activation"),
         depth=Slider(1, 8, 3, label="hidden layers"),
         learning_rate=Slider(1e-3, 1.0, 0.0316, log=True, label=RATE),
+        scale=Slider(0.1, 10.0, 1.0, log=True, label="scale"),
+        bias=Choice(list(BIASES), "0", label="bias b"),
         seed=Seed(),
     )

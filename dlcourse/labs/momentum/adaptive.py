@@ -18,14 +18,17 @@ from dlcourse.surfaces import Surface
 
 
 class Turned(Surface):
-    """A valley of curvatures 1 and κ, its floor at `degrees` to the x-axis: f = (u² + κv²)/2 in turned coordinates."""
+    """A valley of curvatures 1 and κ, its floor at `degrees` to the x-axis: f = (u² + κv²)/2 in turned coordinates.
+
+    The start is 1.5 from the minimum, `start` degrees from the floor.
+    """
 
     name, minima, bounds = "turned ravine", ((0.0, 0.0),), (-2.0, 2.0, -1.5, 1.5)
 
-    def __init__(self, degrees: float, condition: float):
+    def __init__(self, degrees: float, condition: float, start: float = 18.0):
         self.condition = condition
         self.cos, self.sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        self.start = self.turn(-1.5, 0.5)
+        self.start = self.turn(-1.5 * math.cos(math.radians(start)), 1.5 * math.sin(math.radians(start)))
 
     def turn(self, u: Any, v: Any) -> tuple[Any, Any]:
         """From along and across the valley to x and y."""
@@ -43,8 +46,8 @@ class Turned(Surface):
 TURNERS = ["SGD", "Momentum", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
 
 
-def turn_valley(angle: int, condition: float) -> Any:
-    valley = Turned(angle, condition)
+def turn_valley(angle: int, condition: float, start: int) -> Any:
+    valley = Turned(angle, condition, start)
     runs = best_runs(valley, [RULES[name] for name in TURNERS], valley.start)
     return valley, {name: path for name, (_, _, path) in zip(TURNERS, runs, strict=True)}
 
@@ -86,7 +89,7 @@ def describe_turned(state: Any, settings: dict[str, Any]) -> str:
         words.append(f"{name} {n}" if n <= STEPS else f"{name} more than {STEPS}")
     return (
         f"Turned by {settings['angle']}°, κ = {settings['condition']:g}, each rule at its best rate. "
-        f"Steps to come within 0.1 for good: {', '.join(words)}."
+        f"Steps until it is within 0.1, and stays there to step {STEPS}: {', '.join(words)}."
     )
 
 
@@ -100,6 +103,7 @@ def turned() -> Lab:
         figure_size=(10.5, 3.8),
         angle=Slider(0, 45, 0, label="turned by (degrees)"),
         condition=Slider(1.0, 1000.0, 100.0, log=True, label="narrowness κ"),
+        start=Slider(0, 90, 18, label="start, degrees off floor"),
     )
 
 
@@ -147,14 +151,14 @@ def draw_begin(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2)
         name_axes(left, "step", "length of the step in η", "If the gradient stays the same", log=True)
-        left.set(xlim=(0, 1.35 * FIRST), ylim=(0.05, 20), xticks=range(0, FIRST + 1, 50))
-        name_axes(right, "step", "loss (nats)", "On the digits", log=True)
+        left.set(xlim=(0, 1.35 * FIRST), ylim=(0.005, 200), xticks=range(0, FIRST + 1, 50))
+        name_axes(right, "step", "loss (nats), from 0.03 to 30", "On the digits", log=True)
         right.set(xlim=(0, 115), ylim=(0.03, 30), xticks=range(0, 93, 23))
         art.lengths = [curve(left, name, method) for name, method in names.items()]
         art.losses = [curve(right, name, method) for name, method in names.items()]
     t = np.arange(1, FIRST + 1)
     for line, length in zip(art.lengths, (np.ones(FIRST), lengths), strict=True):
-        line.set_data(t, np.clip(length, 0.05, 20))
+        line.set_data(t, length)
     for line, loss in zip(art.losses, losses, strict=True):
         line.set_data(np.arange(len(loss)), np.clip(np.nan_to_num(loss, nan=100.0), 0.03, 30))
     spread_labels(art.lengths)
@@ -165,11 +169,11 @@ def describe_begin(state: Any, settings: dict[str, Any]) -> str:
     losses, lengths = state
     longest = int(lengths.argmax())
     ends = [float(loss[-23:].mean()) for loss in losses]
-    said = [f"{end:.2f} nats" if end < 100 else "diverged" for end in ends]
+    said = ["no number" if not np.isfinite(end) else f"{end:.2f} nats" if end < 30 else "above 30 nats" for end in ends]
     top = f", at most {lengths[longest]:.2f} η (step {longest + 1})" if longest else ""
     return (
         f"Without the correction the first step is {lengths[0]:.2f} η long{top}; with it, η. "
-        f"Loss in the fourth pass over the digits: {said[0]} with it, {said[1]} without."
+        f"Mean loss of the fourth pass over the digits: {said[0]} with it, {said[1]} without."
     )
 
 

@@ -82,7 +82,7 @@ def describe_cross(runs: Any, settings: dict[str, Any]) -> str:
     spread = settings["spread"]
     inputs = "All inputs of the same size" if spread == 1 else f"Largest input {spread:g} times the smallest"
     return (
-        f"{inputs}. Steps until the loss stays below {LEARNED:g}: "
+        f"{inputs}. Steps until the loss is below {LEARNED:g}, and stays so to step {STEPS}: "
         f"{', '.join(words)}. ANGD has the same rate everywhere, the others their best."
     )
 

@@ -209,12 +209,12 @@ def result(surface: str, points: np.ndarray, name: str) -> tuple[str, int]:
     ground = COURSES[surface]
     if surface == "saddle":
         out = np.abs(points[:, 1]) > WINDOW[3]
-        return (str(out.argmax()), int(out.argmax())) if out.any() else ("stays", 2 * STEPS)
+        return (str(out.argmax()), int(out.argmax())) if out.any() else (f"> {STEPS}", 2 * STEPS)
     arrived = arrival(ground, points)
     if arrived < len(points):
         return str(arrived), arrived
     if (len(points) <= STEPS and name != "Newton") or not np.hypot(*points[-1]) < 100:
-        return "lost", 4 * STEPS
+        return "far away", 4 * STEPS
     if name == "Newton" and np.hypot(*ground.gradient(points[-1])) < 1e-3:
         return "flat", 3 * STEPS
     return f"> {STEPS}", 2 * STEPS
@@ -228,14 +228,14 @@ def describe_race(state: Any, settings: dict[str, Any]) -> str:
     deep = [name for name in RUNNERS if name in paths and np.hypot(*(paths[name][-1] - (1.0, 0.0))) <= CLOSE]
     tuned = settings["rates"] == BEST and surface != "saddle"
     rate = "each at its best rate" if tuned else f"all with η = {settings['learning_rate']:g}"
-    goal = "to leave the picture" if surface == "saddle" else f"to stay within {CLOSE} of a star"
+    goal = "to leave the picture" if surface == "saddle" else f"to be within {CLOSE} of a star until step {STEPS}"
     words = [
         f"From ({settings['x']:g}, {settings['y']:g}), {rate}, "
         + (f"first {goal}: {', '.join(there[:3])}." if there else f"nobody manages {goal}."),
-        f"Ended in the deep well: {', '.join(deep) or 'none'}." if surface == "double well" else "",
+        f"In the deep well at step {STEPS}: {', '.join(deep) or 'none'}." if surface == "double well" else "",
         f"Not in {STEPS} steps: {', '.join(late)}." if late else "",
         "Newton ends where it is flat, at no minimum." if flat else "",
-        f"Lost: {', '.join(lost)}." if lost else "",
+        f"More than 100 away: {', '.join(lost)}." if lost else "",
     ]
     return " ".join(filter(None, words))
 

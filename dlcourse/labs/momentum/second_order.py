@@ -69,13 +69,13 @@ def draw_leave(figure: Any, walks: Any) -> None:
         art.away[name].set_data(np.arange(len(side))[: end + 1], side[: end + 1])
     nameless(*art.paths.values())
     left = [(n if n is not None else math.inf, name) for name, n in ((k, left_at(p)) for k, p in walks.items())]
-    art.board.set_ranking([(name, str(n) if n < math.inf else "stays") for n, name in sorted(left)])
+    art.board.set_ranking([(name, str(n) if n < math.inf else f"> {STAY}") for n, name in sorted(left)])
 
 
 def describe_leave(walks: Any, settings: dict[str, Any]) -> str:
     left = {name: left_at(points) for name, points in walks.items()}
     words = [
-        f"{name} leaves at step {left[name]}" if left[name] is not None else f"{name} stays"
+        f"{name} leaves at step {left[name]}" if left[name] is not None else f"{name} not yet"
         for name in ("SGD", "Momentum", "Adam")
     ]
     gone = sum(n is not None for n in left.values())
@@ -103,10 +103,11 @@ def saddle() -> Lab:
 
 # Newton's rule: where does it end?
 
+JUMPS = 30  # steps in the picture
 KINDS = {"a minimum": "#9CCBE8", "a saddle": "#E9B8D3", "a top": "#F3CE7C", "nowhere": "#FFFFFF"}
 
 
-def newton_ends(surface: Surface, x: Any, y: Any, steps: int = 60) -> np.ndarray:
+def newton_ends(surface: Surface, x: Any, y: Any, steps: int = 150) -> np.ndarray:
     """For every start: which of KINDS Newton's rule is at after so many steps, as a number."""
     x, y = np.array(x, float), np.array(y, float)
     with np.errstate(all="ignore"):
@@ -130,7 +131,7 @@ def basins(name: str, columns: int = 120, rows: int = 90) -> np.ndarray:
 
 
 def jump(surface: str, x: float, y: float) -> Any:
-    return surface, basins(surface), surfaces.newton_path(COURSES[surface], (x, y), 30)
+    return surface, basins(surface), surfaces.newton_path(COURSES[surface], (x, y), JUMPS)
 
 
 def draw_jump(figure: Any, state: Any) -> None:
@@ -150,7 +151,7 @@ def draw_jump(figure: Any, state: Any) -> None:
         (art.stars,) = above.plot([], [], "*", color="white", markeredgecolor="black", markersize=15, zorder=8)
         art.path = path(above, "", "newton")
         name_axes(slope, "step", "slope, ‖g‖", "How steep it is where it stands", log=True)
-        slope.set(xlim=(0, 30), ylim=(1e-16, 1e8))
+        slope.set(xlim=(0, JUMPS), ylim=(1e-16, 1e8))
         art.slope = curve(slope, "", "newton")
     art.map.set_data(ends)
     art.stars.set_data(*np.array(COURSES[surface].minima or np.empty((0, 2))).T)
@@ -163,8 +164,9 @@ def describe_jump(state: Any, settings: dict[str, Any]) -> str:
     surface, ends, points = state
     shares = {kind: float((ends == number).mean()) for number, kind in enumerate(KINDS)}
     kind = list(KINDS)[int(newton_ends(COURSES[surface], points[-1, 0], points[-1, 1], steps=0))]
-    where = "nowhere that is flat" if kind == "nowhere" else f"at {kind}"
     steps = len(points) - 1
+    lost = "on its way" if steps == JUMPS else "lost, far away or where H has no inverse,"
+    where = lost if kind == "nowhere" else f"at {kind}"
     said = " and ".join(f"{share:.0%} lead to {kind}" for kind, share in shares.items() if share and kind != "nowhere")
     return (
         f"From ({settings['x']:g}, {settings['y']:g}) Newton's rule is {where} after {steps} step{'s' * (steps != 1)}. "

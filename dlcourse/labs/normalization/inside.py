@@ -30,7 +30,6 @@ def through(activation: str, scale: float, steps: int, seed: int) -> Any:
             for step in dl.training_steps(net, dl.SoftmaxCrossEntropy(), dl.SGD(0.1), train, **options):
                 if step.number == steps - 1:
                     break
-        net.release()
         signal, held = net.enter(train.x[:256]), []
         for layer in net.layers:
             if isinstance(layer, ACTIVATIONS[activation]):
@@ -131,11 +130,11 @@ def flow(activation: str, depth: int, scale: float, seed: int) -> Any:
     return np.array(arriving), np.array(turning)
 
 
-def growth(width: int, depth: int, seed: int) -> float:
+def growth(width: int, depth: int, seed: int, batch_size: int = 256) -> float:
     """The factor by which the gradient grows from one ReLU layer with batch norm to the layer before it."""
     train, _ = dl.datasets.digits()
     net = build("batch", depth=depth, width=width, seed=seed)
-    found = dl.activation_statistics(net, train.x[:256], dl.SoftmaxCrossEntropy(), train.y[:256])
+    found = dl.activation_statistics(net, train.x[:batch_size], dl.SoftmaxCrossEntropy(), train.y[:batch_size])
     first, last = found[2 + 3].gradient_std, found[-2].gradient_std  # from the second layer on: pixels are special
     return float((first / last) ** (1 / (depth - 2)))
 
@@ -145,7 +144,7 @@ def draw_flow(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         left, right = panels(figure, 1, 2)
-        name_axes(left, "hidden layer", "deviation", "Gradient that arrives (last layer = 1)", log=True)
+        name_axes(left, "hidden layer", "deviation, within 1e±10", "Gradient that arrives (last layer = 1)", log=True)
         name_axes(right, "hidden layer", "‖dW‖ / ‖W‖", "Gradient over weight, lengths", log=True)
         for ax in (left, right):
             ax.set(

@@ -19,6 +19,7 @@ from dlcourse.plots.style import styled
 # Before or after the activation
 
 STARTS, PLACES = 6, ("without", "batch", "after")
+HIGHEST = 5.0  # nats: what is higher is drawn here
 
 
 def in_places(activation: str, learning_rate: float, depth: int) -> Any:
@@ -37,7 +38,7 @@ def draw_places(figure: Any, state: Any) -> None:
     names = {"without": "without", "batch": "before", "after": "after"}
     if not figure.axes:
         left, ends = panels(figure, 1, 2, width_ratios=[1.3, 1])
-        name_axes(left, "epoch", "loss (nats)", "Training loss, six starts each", log=True)
+        name_axes(left, "epoch", "loss (nats), 5 at most", "Training loss, six starts each", log=True)
         left.set(xlim=(0.9, 3.7), ylim=(0.02, 8), xticks=range(1, 4))
         name_axes(ends, "batch norm and activation", "share", "New digits read, every start")
         ends.set(xlim=(-0.6, 2.6), ylim=(0, 1.02), xticks=range(3), xticklabels=names.values())
@@ -51,7 +52,7 @@ def draw_places(figure: Any, state: Any) -> None:
             art.ends = [ends.plot([], [], each["marker"], color=each["color"], alpha=0.7)[0] for each in looks]
     epochs = np.arange(1, 4)
     for place in range(3):
-        values = np.clip(losses[place], 0.02, 5)
+        values = np.clip(np.nan_to_num(losses[place], nan=np.inf), 0.02, HIGHEST)
         art.middle[place].set_data(epochs, np.median(values, axis=1))
         for line, each in zip(art.lines[place], values.T, strict=True):
             line.set_data(epochs, each)
@@ -63,10 +64,10 @@ def describe_places(state: Any, settings: dict[str, Any]) -> str:
     losses, right = state
     end, share = np.median(losses[:, -1], axis=1), np.median(right, axis=1)
     words = [
-        f"{name} {loss:.2f} nats and {each:.0%} read" if loss < 10 else f"{name} the loss runs away"
+        f"{name} {loss:.2f} nats and {each:.0%} read" if loss <= HIGHEST else f"{name} more than {HIGHEST:g} nats"
         for name, loss, each in zip(("without", "before", "after"), end, share, strict=True)
     ]
-    return f"The middle of six starts, {settings['activation']}: {words[1]}; {words[2]}; {words[0]}."
+    return f"Median of six starts after three epochs, {settings['activation']}: {words[1]}; {words[2]}; {words[0]}."
 
 
 def placement() -> Lab:
@@ -109,7 +110,7 @@ def draw_family(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         (ax,) = panels(figure)
-        name_axes(ax, "step", "loss (nats)", "Loss on new digits, three hidden layers", log=True)
+        name_axes(ax, "step", "loss (nats), 10 at most", "Loss on new digits, three hidden layers", log=True)
         ax.set(xlim=(0, 125), ylim=(0.08, 20), xticks=range(0, 101, 20))
         art.lines = trace(ax, FAMILY)
         for line in art.lines:

@@ -99,7 +99,7 @@ def draw_twins(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         left, accuracy = panels(figure, 1, 2, width_ratios=[1.3, 1])
-        name_axes(left, "step", "loss (nats)", "Loss on each batch", log=True)
+        name_axes(left, "step", "loss (nats), 20 at most", "Loss on each batch", log=True)
         left.set(xlim=(0, 160), ylim=(0.01, 50), xticks=range(0, STEPS + 1, 23))
         name_axes(accuracy, "epoch", "share", "New digits read correctly")
         accuracy.set(xlim=(0, 5.2), ylim=(0, 1.02), xticks=range(EPOCHS + 1))
@@ -161,7 +161,13 @@ def draw_scales(figure: Any, state: Any) -> None:
     art = figure.art
     if not figure.axes:
         left, after = panels(figure, 1, 2)
-        name_axes(left, f"{SCALE}, log scale", "deviation", "Signal in the last layer, before training", log=True)
+        name_axes(
+            left,
+            f"{SCALE}, log scale",
+            "deviation, from 1e−12 to 1e12",
+            "Signal in the last layer, before training",
+            log=True,
+        )
         name_axes(after, f"{SCALE}, log scale", "share", "New digits read after 4 epochs")
         for ax in (left, after):
             ax.set_xscale("log")

@@ -10,7 +10,6 @@ from dlcourse import theory
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.momentum.balls import RATE, nameless
-from dlcourse.labs.normalization.networks import build
 from dlcourse.plots import contours, curve, fill_histogram, histogram, look, name_axes, panels, path
 from dlcourse.plots.style import styled
 
@@ -111,31 +110,6 @@ def one_unit() -> Lab:
     )
 
 
-def scaled(a: float, eps: float = 1e-12) -> tuple[float, np.ndarray]:
-    """The loss of a small net behind a batch norm whose weights are a times as large, and the gradient for them."""
-    train, _ = dl.datasets.digits()
-    layers = [dl.Dense(32), dl.BatchNorm(eps=eps), dl.ReLU(), dl.Dense(10)]
-    net, loss = dl.Network(layers, input_shape=(64,), dtype="float64"), dl.SoftmaxCrossEntropy()
-    net.layers[0].W[...] *= a
-    value = float(loss.forward(net.forward(train.x[:256], training=True), train.y[:256]))
-    net.backward(loss.backward())
-    return value, dl.to_host(net.layers[0].dW).copy()
-
-
-def turn(learning_rate: float, weight_decay: float) -> float:
-    """How far a step of SGD turns the weights of a unit before a batch norm, in degrees, after 15 epochs of digits."""
-    train, _ = dl.datasets.digits()
-    net, angles, before = build("batch", depth=2), [], None
-    rule, loss = dl.SGDW(learning_rate, 0.0, weight_decay), dl.SoftmaxCrossEntropy()
-    for step in dl.training_steps(net, loss, rule, train, epochs=20, batch_size=32):
-        W = dl.to_host(net.layers[3].W).astype(float)
-        if before is not None and step.epoch >= 15:
-            lengths = np.linalg.norm(W, axis=0) * np.linalg.norm(before, axis=0)
-            angles.append(np.degrees(np.arccos(np.minimum(1.0, (W * before).sum(axis=0) / lengths))))
-        before = W.copy()
-    return float(np.sqrt(np.mean(np.square(angles))))
-
-
 # Two weights: the loss that does not know their length
 
 POINTS, WALK = 64, 400
@@ -194,6 +168,23 @@ def turns(points: np.ndarray) -> np.ndarray:
     return np.abs(np.degrees((np.diff(angle) + math.pi) % (2 * math.pi) - math.pi))
 
 
+def mean_turn(points: np.ndarray) -> float:
+    """The angle whose cosine is the geometric mean of the cosines of the steps, in degrees: what the theorem is about.
+
+    cos(angle) = (1 − ηλ) ‖w‖/‖w′‖ for every step. Over many steps the lengths cancel, if the last is as the first.
+    """
+    return math.degrees(math.acos(math.exp(np.log(np.cos(np.radians(turns(points)))).mean())))
+
+
+def rests(learning_rate: float, weight_decay: float, points: np.ndarray) -> bool:
+    """Has the length come to rest? The start is forgotten, e^(−4ηλ · steps) of it is left, and what drifts is noise."""
+    logs = np.log(np.linalg.norm(points, axis=1))
+    waited = 4 * learning_rate * weight_decay * len(logs)
+    quarter = len(logs) // 4
+    drift = abs(logs[-quarter:].mean() - logs[-2 * quarter : -quarter].mean())
+    return bool(waited > 8 and drift < 0.05 + logs[-2 * quarter :].std())
+
+
 def draw_spiral(figure: Any, state: Any) -> None:
     learning_rate, weight_decay, points = state
     art = figure.art
@@ -226,13 +217,14 @@ def draw_spiral(figure: Any, state: Any) -> None:
 def describe_spiral(state: Any, settings: dict[str, Any]) -> str:
     learning_rate, weight_decay, points = state
     begin, end = np.linalg.norm(points[[0, -1]], axis=1)
-    last = float(np.sqrt((turns(points)[-100:] ** 2).mean()))
-    turn = f"{last:.2g}°" if last >= 0.01 else "less than 0.01°"
-    text = f"The weights go from length {begin:.2f} to {end:.2f}; in the last 100 steps one turns them by {turn}."
-    if weight_decay:
-        rest = math.degrees(theory.resting_turn(learning_rate, weight_decay))
-        return f"{text} Once their length rests it is arccos(1 − ηλ) = {rest:.2g}°, on average and from whatever start."
-    return f"{text} Without weight decay they never get shorter."
+    text = f"The weights go from length {begin:.2f} to {end:.2f}. The last 100 steps turn them by "
+    text += f"{turn:.2g}°" if (turn := mean_turn(points[-101:])) >= 0.01 else "less than 0.01°"
+    if not weight_decay:
+        return f"{text}, in the mean. Without weight decay they never get shorter."
+    rest = math.degrees(theory.resting_turn(learning_rate, weight_decay))
+    there = rests(learning_rate, weight_decay, points)
+    when = "The length rests" if there else f"The length does not rest yet, after {WALK} steps"
+    return f"{text}, in the mean; at rest it is arccos(1 − ηλ) = {rest:.2g}°. {when}."
 
 
 def on_rays() -> Lab:

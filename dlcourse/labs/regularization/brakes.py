@@ -86,7 +86,7 @@ def smoothing() -> Lab:
 # Gradient clipping
 
 BROKEN = 300.0  # times as bright as it should be: one picture of the hundred
-HIGH = 1e3
+LOSSES, LENGTHS = (1e-3, 1e4), (1e-3, 1e6)  # what the pictures can show
 
 
 def stumble(learning_rate: float, limit: float, seed: int) -> Any:
@@ -102,7 +102,7 @@ def stumble(learning_rate: float, limit: float, seed: int) -> Any:
     for step in dl.training_steps(network, loss, rule, Dataset(x, train.y), **more):
         losses.append(dl.to_host(step.loss).copy())
         lengths.append(measure.last)
-    return np.array(losses), np.array(lengths), share_right(network, test)
+    return np.array(losses), np.array(lengths), share_right(network, test), float(np.squeeze(limit))
 
 
 class Lengths:
@@ -115,27 +115,34 @@ class Lengths:
 
 
 def draw_stumble(figure: Any, state: Any) -> None:
-    losses, lengths, _ = state
+    losses, lengths, _, limit = state
+    lengths = np.column_stack([lengths[:, 0], np.minimum(lengths[:, 1], limit)])  # as the step takes them
     art = figure.art
     if not figure.axes:
         axes = panels(figure, 1, 2)
         name_axes(axes[0], "step", "loss (nats)", "Loss on each batch", log=True)
-        name_axes(axes[1], "step", "length", "How long the gradient is", log=True)
-        for ax, low in zip(axes, (1e-3, 1e-3), strict=True):
-            ax.set(xlim=(0, 420), ylim=(low, HIGH), xticks=range(0, 301, 100))
+        name_axes(axes[1], "step", "length", "How long the gradient is that a step takes", log=True)
+        for ax, span in zip(axes, (LOSSES, LENGTHS), strict=True):
+            ax.set(xlim=(0, 420), ylim=span, xticks=range(0, 301, 100))
         names = {"as it is": "without", "clipped": "clipped"}
         art.lines = [
             [curve(ax, words, name, marker="", linestyle="-", linewidth=1.2) for words, name in names.items()]
             for ax in axes
         ]
-    for lines, values in zip(art.lines, (losses, lengths), strict=True):
+        with styled():
+            (art.limit,) = axes[1].plot([], [], ":", color="#555555", linewidth=1.5)
+        art.name = axes[1].annotate("c", (4, 1), (0, 3), textcoords="offset points", fontsize=12)
+        art.name.set_in_layout(False)
+    for lines, values, span in zip(art.lines, (losses, lengths), (LOSSES, LENGTHS), strict=True):
         for line, each in zip(lines, values.T, strict=True):
-            line.set_data(np.arange(len(each)), np.clip(each, 1.2e-3, HIGH / 1.2))
+            line.set_data(np.arange(len(each)), np.clip(each, *span))
         spread_labels(lines)
+    art.limit.set_data([0, 300], [limit, limit])
+    art.name.xy = (4, limit)
 
 
 def describe_stumble(state: Any, settings: dict[str, Any]) -> str:
-    losses, lengths, right = state
+    losses, lengths, right, limit = state
     words = []
     for name, lane in (("As it is", 0), (f"clipped at {settings['limit']:g}", 1)):
         end = losses[:, lane]
@@ -147,7 +154,13 @@ def describe_stumble(state: Any, settings: dict[str, Any]) -> str:
         )
     longest = lengths[:, 0][np.isfinite(lengths[:, 0])].max(initial=0.0)
     size = f"{float(f'{longest:.2g}'):,.0f}" if longest > 10 else f"{longest:.1f}"
-    return f"{words[0]} of the new digits; {words[1]}. The longest gradient, as it is, has length {size}."
+    cut = np.mean(lengths[:, 1] > limit)
+    lost = [f"{low:g}" for low, each in ((LOSSES[0], losses), (LENGTHS[0], lengths)) if np.nanmin(each) < low]
+    below = f" What is below {lost[0]} is drawn there." if lost else ""
+    return (
+        f"{words[0]} of the new digits; {words[1]}. The longest gradient, as it is, has length {size}. "
+        f"Clipping shortens {cut:.0%} of the gradients.{below}"
+    )
 
 
 def clipping() -> Lab:

@@ -14,6 +14,7 @@ from dlcourse.labs.regularization import scarce
 from dlcourse.plots import curve, name_axes, panels, spread_labels
 
 SOURCES = ["different starts", "snapshots", "moments of one run"]
+TEST, LOW = 1000, -15  # new examples; points below one alone, the edge of the picture
 EPOCHS = {"few digits": 100, "wrong digits": 50, "wavy lines": 20}  # of one network
 
 
@@ -45,7 +46,7 @@ def members(source: str, count: int, job: str, seed: int) -> tuple[list[Any], Da
 
 def convene(source: str, count: int, job: str, seed: int) -> Any:
     networks, test = members(source, count, job, seed)
-    test = test[:1000]
+    test = test[:TEST]
     alone = np.array([float(share_right(network, test)) for network in networks])
     sizes = range(1, len(networks) + 1)
     vote = np.array([float(share_right(dl.Ensemble(networks[:n]), test)) for n in sizes])
@@ -71,7 +72,7 @@ def draw_committee(figure: Any, state: Any) -> None:
     for line, values in zip(art.shares, (alone, vote, mean), strict=True):
         line.set_data(numbers, values)
     for line, values in zip(art.gains, (vote, mean), strict=True):
-        line.set_data(numbers, np.clip(100 * (values - alone.mean()), -25, 13))
+        line.set_data(numbers, np.clip(100 * (values - alone.mean()), LOW, 13))
     for line in (*art.shares, *art.gains):
         line.line.set_markevery(1)
     spread_labels(art.shares)
@@ -80,11 +81,20 @@ def draw_committee(figure: Any, state: Any) -> None:
 
 def describe_committee(state: Any, settings: dict[str, Any]) -> str:
     alone, vote, mean = state
-    gain = scarce.signed(100 * (vote[-1] - alone.mean()))
-    who = f"{len(alone)} {settings['source']}" if len(alone) > 1 else "One network only"
+    if len(alone) == 1:
+        return f"One network only: it reads {alone[0]:.0%} of {TEST} new examples, and so do its vote and its mean."
+    gain, noise = 100 * (vote[-1] - alone.mean()), 200 * (alone.mean() * (1 - alone.mean()) / TEST) ** 0.5
     return (
-        f"{who}: one alone reads {alone.mean():.0%} of the new examples on average, their vote {vote[-1]:.0%}, "
-        f"{gain} points. The one network with their mean weights reads {mean[-1]:.0%}."
+        f"{len(alone)} {settings['source']}: one alone reads {alone.mean():.0%} of {TEST} new examples on average, "
+        f"their vote {vote[-1]:.0%}: {scarce.compared(gain, noise)}. The one network with their mean weights reads "
+        f"{mean[-1]:.0%}.{beyond(mean, alone)}"
+    )
+
+
+def beyond(mean: np.ndarray, alone: np.ndarray) -> str:
+    """Said where the right panel ends before a loss of points does."""
+    return (
+        f" Right, {-LOW} points less and more are drawn at its edge." if 100 * (mean.min() - alone.mean()) < LOW else ""
     )
 
 

@@ -27,26 +27,29 @@ def thinned(method: str, rate: Any, units: int = 64) -> list[Any]:
     return [dl.Dense(units), dl.ReLU(), dl.DropConnectDense(10, rate)]
 
 
-def leave_out(method: str, rate: float, job: str, seed: int) -> Any:
+def leave_out(method: str, rate: float, learning_rate: float, job: str, seed: int) -> Any:
     """The same training twice, as two lanes: nothing is left out, or the share `rate`."""
     train, test = scarce.job(job, seed)
     test = test[:500]
     network = dl.Network(thinned(method, scarce.block(0.0, rate)), train.x.shape[1:], seed=[seed] * 2, lanes=2)
     epochs, seen = 600 * 25 // len(train), []
     more: Any = {"epochs": epochs, "batch_size": 25, "seed": seed}
-    steps = dl.training_steps(network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.05, 0.9), train, **more)
+    steps = dl.training_steps(network, dl.SoftmaxCrossEntropy(), dl.Momentum(learning_rate, 0.9), train, **more)
     for step in steps:
         if step.number % 25 == 0:
             seen.append((step.number, share_right(network, test)))
-    learned = share_right(network, train)
-    return method, mask(method, rate, train), np.array([n for n, _ in seen]), np.array([r for _, r in seen]), learned
+    reads = dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y
+    seen.append((step.number + 1, reads.mean(axis=-1)))
+    at, right = (np.array(each) for each in zip(*seen, strict=True))
+    return method, mask(method, rate, train), at, right, (reads, share_right(network, train))
 
 
 def mask(method: str, rate: float, train: Dataset) -> np.ndarray:
     """What one batch leaves out: 1 where a unit, or a weight, is gone. (64, SHOWN) or (64, 10)."""
     network = dl.Network(thinned(method, rate), train.x.shape[1:])
     network.forward(train.x[:SHOWN], training=True)
-    gone = dl.to_host(network.layers[-2 if method == "Dropout" else -1].gone)  # type: ignore[attr-defined]
+    drops = network.layers[-2 if method == "Dropout" else -1]
+    gone = ~dl.to_host(drops.m if method == "Dropout" else drops.M)
     return gone if method == "DropConnect" else gone.T
 
 
@@ -79,12 +82,12 @@ def draw_left_out(figure: Any, state: Any) -> None:
 
 
 def describe_left_out(state: Any, settings: dict[str, Any]) -> str:
-    method, _, _, right, learned = state
-    gain = scarce.signed(100 * float(right[-1, 1] - right[-1, 0]))
+    method, _, _, right, ((without, with_it), learned) = state
+    gain = scarce.compared(*scarce.paired(with_it, without))
     return (
-        f"{method}, rate {settings['rate']:.2f}: {scarce.percent(right[-1, 1])} of the new examples read, without it "
-        f"{scarce.percent(right[-1, 0])}: {gain} points. Of the labels it was "
-        f"given it has learned {scarce.percent(learned[1])}, without it {scarce.percent(learned[0])}."
+        f"{method}, p = {settings['rate']:.2f}, η = {settings['learning_rate']:g}: {scarce.percent(right[-1, 1])} "
+        f"of the new examples read, without it {scarce.percent(right[-1, 0])}: {gain}. Of the labels it was "
+        f"given it knows {scarce.percent(learned[1])}, without it {scarce.percent(learned[0])}."
     )
 
 
@@ -98,6 +101,7 @@ def dropout() -> Lab:
         figure_size=(9.0, 3.6),
         method=Choice(list(METHODS), "Dropout", label="method"),
         rate=Slider(0.0, 0.95, 0.5, step=0.05, label="rate p, left out"),
+        learning_rate=Slider(0.003, 0.1, 0.05, log=True, label="learning rate η"),
         job=Choice(list(scarce.JOBS), "wrong digits", label="job"),
         seed=Seed(),
     )
@@ -145,7 +149,7 @@ def worlds(seed: int) -> tuple[Dataset, list[Dataset]]:
 
 
 def read_worlds(augment: Any, seed: int, epochs: int = 60) -> np.ndarray:
-    """Train on the hundred digits, changed anew in every batch; the share read in each world."""
+    """Train on the hundred digits, changed anew in every batch; which are read in each world, (worlds, TEST)."""
     train, tests = worlds(seed)
     layers = [dl.Flatten(), *scarce.dense(48)]
     network = dl.Network(layers, input_shape=(8, 8, 3), seed=seed)
@@ -153,7 +157,7 @@ def read_worlds(augment: Any, seed: int, epochs: int = 60) -> np.ndarray:
         network, dl.SoftmaxCrossEntropy(), dl.Momentum(0.05, 0.9), train,
         epochs=epochs, batch_size=25, seed=seed, augment=augment,
     )  # fmt: skip
-    return np.array([float(share_right(network, test)) for test in tests])
+    return np.array([dl.to_host(network.predict(test.x)).argmax(axis=-1) == test.y for test in tests])
 
 
 @lru_cache(maxsize=21)
@@ -195,6 +199,7 @@ def draw_change(figure: Any, state: Any) -> None:
     tiles[:, :8, :, :8] = pictures.reshape(5, 4, 8, 8, 3).transpose(1, 2, 0, 3, 4).clip(0, 1)
     rows = np.insert(tiles.reshape(36, 45, 3)[:35], 9, 1.0, axis=1)
     art.picture.set_data(rows)
+    before, after = before.mean(axis=-1), after.mean(axis=-1)
     for world, (a, b) in enumerate(zip(before, after, strict=True)):
         art.gains[world].set_data([a, b], [world, world])
         art.names[world].set_text(scarce.signed(100 * (b - a)))
@@ -205,18 +210,16 @@ def draw_change(figure: Any, state: Any) -> None:
 
 def describe_change(state: Any, settings: dict[str, Any]) -> str:
     _, before, after = state
-    gains = 100 * (after - before)
-    best = int(np.argmax(gains))
-    name = list(WORLDS)[best]
+    gains = [scarce.paired(*pair) for pair in zip(after, before, strict=True)]
+    best = 1 + int(np.argmax([gain for gain, _ in gains[1:]]))
     most = (
-        f"most where digits are {name}, {scarce.signed(gains[best])}"
-        if best and gains[best] > 0.5
-        else "none in other worlds"
+        f"Most it buys where digits are {list(WORLDS)[best]}: {scarce.compared(*gains[best])}."
+        if gains[best][0] > gains[best][1]
+        else "In no other world does it buy more than the noise."
     )
-    here = scarce.signed(gains[0])
     return (
-        f"{settings['kind'].capitalize()}, strength {settings['strength']:.1f}: {here} points on digits "
-        f"as they were learned, {most}. Without it {before[0]:.0%} of them are read, with it {after[0]:.0%}."
+        f"{settings['kind'].capitalize()}, strength {settings['strength']:.1f}: of {TEST} digits as they were learned "
+        f"it reads {after[0].mean():.0%}, without it {before[0].mean():.0%}: {scarce.compared(*gains[0])}. {most}"
     )
 
 

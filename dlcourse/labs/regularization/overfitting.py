@@ -17,6 +17,7 @@ from dlcourse.plots import PALETTE, curve, event, name_axes, panels, pixels, spr
 from dlcourse.plots.style import styled
 
 ROOM = 1.42  # of an axis for the names behind its curves
+LEAST, MOST = 1e-3, 20.0  # nats: what the pictures of a loss can show
 EXAMPLES, UNITS = "examples", "hidden units"
 VIEW = (-2.6, 2.6, -2.5, 2.5)
 TWO = LinearSegmentedColormap.from_list("two classes", ["#9BCBEB", "white", "#F5CE82"])  # paler than the points
@@ -75,11 +76,28 @@ def draw_right(figure: Any, ax: Any, names: dict[str, str], epochs: int) -> None
 
 def show(figure: Any, curves: Curves) -> None:
     """Move the curves that were drawn."""
-    for kind, low, high in (("loss", 1e-3, 20.0), ("right", 0.0, 1.0)):
+    for kind, low, high in (("loss", LEAST, MOST), ("right", 0.0, 1.0)):
         lines = getattr(figure.art, kind, {})
         for name, line in lines.items():
             line.set_data(curves.epochs, np.clip(getattr(curves, kind)[name], low, high))
         spread_labels(list(lines.values()))
+
+
+def course(curves: Curves, new: str, what: str) -> str:
+    """The loss on new examples so far: where it was lowest, and what it is at the last look."""
+    best = curves.lowest(new)
+    lowest, now = (curves.loss[new][look] for look in (best, -1))
+    words = f"The loss on {what} was lowest after epoch {curves.epochs[best]}, {lowest:.2f} nats, and is {now:.2f} now."
+    if best == len(curves.epochs) - 1:
+        words = f"The loss on {what} is lowest now, {now:.2f} nats."
+    return words + beyond(curves)
+
+
+def beyond(curves: Curves) -> str:
+    """What the picture cannot show of the losses, in words."""
+    losses = np.nan_to_num(np.concatenate([np.ravel(each) for each in curves.loss.values()]), nan=np.inf)
+    ends = [f"{end:g}" for end, passed in ((LEAST, losses.min() < LEAST), (MOST, losses.max() > MOST)) if passed]
+    return f" A loss beyond {' or '.join(ends)} is drawn there." if ends else ""
 
 
 # Noisy moons: the border itself
@@ -130,12 +148,10 @@ def draw_moons(figure: Any, state: Any) -> None:
 
 def describe_moons(state: Any, settings: dict[str, Any]) -> str:
     train, curves = state
-    best = curves.lowest("test")
     share, new = curves.right["train"][-1], scarce.percent(curves.right["test"][-1])
     return (
-        f"After 200 epochs {round(share * len(train))} of these {len(train)} points are on the right side, and {new} "
-        f"of the new ones. The loss on new points was lowest after epoch {curves.epochs[best]}, "
-        f"{curves.loss['test'][best]:.2f} nats, and ends at {curves.loss['test'][-1]:.2f}."
+        f"After {curves.epochs[-1]} epochs {round(share * len(train))} of these {len(train)} points are on the right "
+        f"side, and {new} of the new ones. {course(curves, 'test', 'new points')}"
     )
 
 
@@ -158,19 +174,20 @@ def moons() -> Lab:
 # Few digits, and labels that are wrong
 
 
-def fit_digits(examples: int, wrong: float, units: int, seed: int) -> Iterator[Any]:
+def fit_digits(examples: int, wrong: float, units: int, seed: int, epochs: int = 40) -> Iterator[Any]:
     train, test = scarce.digits(examples, wrong, seed)
     network = dl.Network(scarce.dense(units), input_shape=(64,), seed=seed)
     curves = Curves(network, train=train, test=test[:500])
-    return watch(curves, dl.Adam(0.01), train, epochs=40, batch_size=max(10, examples // 4), seed=seed)
+    return watch(curves, dl.Adam(0.01), train, epochs=epochs, batch_size=max(10, examples // 4), seed=seed)
 
 
 def few(examples: int, units: int, seed: int) -> Iterator[Any]:
     yield from fit_digits(examples, 0.0, units, seed)
 
 
-def memorize(wrong: float, units: int, seed: int) -> Iterator[Any]:
-    yield from fit_digits(100, wrong, units, seed)
+def memorize(wrong: float, units: int, epochs: int, seed: int) -> Iterator[Any]:
+    for curves in fit_digits(100, wrong, units, seed, epochs):
+        yield curves, epochs
 
 
 def draw_digits(figure: Any, curves: Any) -> None:
@@ -181,13 +198,18 @@ def draw_digits(figure: Any, curves: Any) -> None:
     show(figure, curves)
 
 
+def draw_memory(figure: Any, state: Any) -> None:
+    curves, epochs = state
+    draw_digits(figure, curves)
+    for ax in figure.axes:
+        ax.set(xlim=(0, ROOM * epochs), xticks=np.linspace(0, epochs, 6, dtype=int))
+
+
 def describe_digits(curves: Any, settings: dict[str, Any]) -> str:
     given, new = (scarce.percent(curves.right[name][-1]) for name in ("train", "test"))
-    best = curves.lowest("test")
     return (
-        f"It learned {given} of the {settings['examples']} labels it was given and reads {new} of the new digits. "
-        f"The loss on new digits was lowest after epoch {curves.epochs[best]}, {curves.loss['test'][best]:.2f} nats, "
-        f"and ends at {curves.loss['test'][-1]:.2f}."
+        f"After {curves.epochs[-1]} epochs it knows {given} of the {settings['examples']} labels it was given and "
+        f"reads {new} of the new digits. {course(curves, 'test', 'new digits')}"
     )
 
 
@@ -204,11 +226,12 @@ def digits() -> Lab:
     )
 
 
-def describe_labels(curves: Any, settings: dict[str, Any]) -> str:
+def describe_labels(state: Any, settings: dict[str, Any]) -> str:
+    curves, _ = state
     given, new = (scarce.percent(curves.right[name][-1]) for name in ("train", "test"))
     return (
-        f"With {settings['wrong']:.0%} of the labels drawn by lot it has learned {given} of the 100 labels, "
-        f"and reads {new} of the new digits. Who guesses reads about 10%."
+        f"With {settings['wrong']:.0%} of the labels drawn by lot it knows {given} of the 100 labels after "
+        f"{curves.epochs[-1]} epochs, and reads {new} of the new digits. Who guesses reads about 10%.{beyond(curves)}"
     )
 
 
@@ -216,11 +239,12 @@ def random_labels() -> Lab:
     """Labels drawn by lot have nothing to say. A network learns them all the same."""
     return Lab(
         memorize,
-        draw_digits,
+        draw_memory,
         describe=describe_labels,
         alt="Left, loss by epoch on the labels it was given and on new digits, log scale. Right, share read correctly.",
         wrong=Slider(0.0, 1.0, 1.0, step=0.05, label="share by lot"),
         units=Choice([4, 16, 64, 128], 128, label=UNITS),
+        epochs=Choice([40, 150, 500], 40, label="epochs"),
         seed=Seed(),
     )
 
@@ -259,7 +283,6 @@ def draw_stop(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, right = panels(figure, 1, 2)
         draw_loss(figure, left, {"train": "train", "validation": "validation"}, 50)
-        left.set(ylim=(1e-2, 10))
         draw_right(figure, right, {"test": "new digits"}, 50)
         art.marks = [event(left, "best"), event(left, "stop")]
         for mark in art.marks:
@@ -269,7 +292,7 @@ def draw_stop(figure: Any, state: Any) -> None:
         art.name = right.annotate("kept", (0, 0), (6, -18), textcoords="offset points", fontsize=12)
         art.name.set_in_layout(False)
     show(figure, curves)
-    for mark, epoch, ends in zip(art.marks, (best, last), ([10, 1.4e-2], [1e-2, 8.5]), strict=True):
+    for mark, epoch, ends in zip(art.marks, (best, last), ([MOST, 7e-4], [5e-4, 16.0]), strict=True):
         mark.set_data([epoch, epoch], ends)  # its name stands where it ends: below or above
     art.kept.set_data([best], [curves.right["test"][best]])
     art.name.xy = (best, curves.right["test"][best])
@@ -279,10 +302,12 @@ def describe_stop(state: Any, settings: dict[str, Any]) -> str:
     curves, patience = state
     best, last, done = end_of(curves, patience)
     kept, end = (scarce.percent(curves.right["test"][epoch]) for epoch in (best, -1))
+    wrong = ", wrong labels and all" if settings["wrong"] else ""
     words = f"Patience ends after epoch {last}" if done else "Patience does not end within 50 epochs"
     return (
         f"{words}; the weights of epoch {best} are kept, which read {kept} of the new digits. "
-        f"Those of epoch 50 read {end}."
+        f"Those of epoch 50 read {end}. At epoch {best} the loss is {curves.loss['validation'][best]:.2f} nats on "
+        f"validation digits and {curves.loss['train'][best]:.2f} on its own{wrong}.{beyond(curves)}"
     )
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse import shrinkage
-from dlcourse.backend import Array, is_array, to_device, weak
-from dlcourse.constraints import Constraint, per_window
+from dlcourse.backend import Array, to_device
+from dlcourse.constraints import Constraint
 from dlcourse.labs.ahead import lanes_last, lanes_of
 from dlcourse.labs.controls import Choice, Seed, Slider
 from dlcourse.labs.lab import Lab
@@ -31,10 +31,8 @@ class SoftThreshold(Constraint):
         self.amount = amount
 
     def project(self, parameters: Parameters) -> None:
-        amount = weak(self.amount, parameters.theta, "SoftThreshold.amount")
-        amount = dl.to_host(amount) if is_array(amount) else amount
         for w in parameters.weights():
-            w[...] = to_device(shrinkage.soft_threshold(dl.to_host(w), per_window(amount, w)))
+            w[...] = to_device(shrinkage.soft_threshold(dl.to_host(w), self.amount))
 
 
 def penalized(penalty: str, strength: Any, learning_rate: float) -> dict[str, Any]:
@@ -84,8 +82,14 @@ def describe_weights(state: Any, settings: dict[str, Any]) -> str:
     of = of[0].upper() + of[1:]
     return (
         f"{of}: {zero:.0%} of the weights are exactly zero, {small:.0%} smaller than 0.01; "
-        f"the largest is {np.abs(w).max():.2f}. It reads {scarce.percent(new)} of the new digits."
+        f"the largest is {np.abs(w).max():.2f}. It reads {scarce.percent(new)} of the new digits.{beyond(w)}"
     )
+
+
+def beyond(w: np.ndarray) -> str:
+    """How many weights the histogram cannot show, in words."""
+    out = int((np.abs(w) > EDGES[-1]).sum())
+    return f" {out} beyond ±{EDGES[-1]:g} {'is' if out == 1 else 'are'} outside the picture." if out else ""
 
 
 def weights() -> Lab:
@@ -106,6 +110,7 @@ def weights() -> Lab:
 # How long a unit's weights may be
 
 RULES = ["none", "max-norm", "unit-norm"]
+HIGHEST = 8  # the longest that the picture shows
 
 
 def hold(rule: str, limit: float, learning_rate: float, seed: int) -> Iterator[Any]:
@@ -137,7 +142,7 @@ def draw_lengths(figure: Any, state: Any) -> None:
     if not figure.axes:
         left, shares = panels(figure, 1, 2)
         name_axes(left, "hidden unit, longest first", "length of its weights", "Before and after training")
-        left.set(xlim=(0, 43), ylim=(0, 8), xticks=[1, 8, 16, 24, 32])
+        left.set(xlim=(0, 43), ylim=(0, HIGHEST), xticks=[1, 8, 16, 24, 32])
         name_axes(shares, "epoch", "share", "Read correctly")
         shares.set(xlim=(0, 71), ylim=(0, 1.03), xticks=range(0, 51, 10))
         art.before, art.after = curve(left, "before", "without"), curve(left, "after", "momentum")
@@ -146,7 +151,7 @@ def draw_lengths(figure: Any, state: Any) -> None:
             (art.limit,) = left.plot([], [], ":", color="#555555", linewidth=1.5)
     units = np.arange(1, 33)
     art.before.set_data(units, start)
-    art.after.set_data(units, np.clip(np.where(np.isfinite(end), end, np.nan), 0, 8))
+    art.after.set_data(units, np.clip(np.where(np.isfinite(end), end, np.nan), 0, HIGHEST))
     spread_labels([art.before, art.after])
     allowed = {"max-norm": limit, "unit-norm": 1.0}.get(rule)
     art.limit.set_data([] if allowed is None else [0, 32], [] if allowed is None else [allowed] * 2)
@@ -161,10 +166,12 @@ def describe_lengths(state: Any, settings: dict[str, Any]) -> str:
     if len(bad):
         return f"Diverged at step {bad[0]}: the weights are no numbers any more. Lower η, or set a limit."
     allowed = {"max-norm": f"Max-norm {limit:g}", "unit-norm": "Unit-norm"}.get(rule, "No limit")
+    out = int((end > HIGHEST).sum())
+    beyond = f" {out} lengths above {HIGHEST} are drawn there." if out else ""
     return (
-        f"{allowed}: the longest weights end at {end[0]:.2f}, the shortest at {end[-1]:.2f}. It learned "
-        f"{scarce.percent(learned[-1])} of the given labels and reads {scarce.percent(new[-1])} of the new "
-        f"digits; at best it was {scarce.percent(new.max())}."
+        f"{allowed}: after {len(new)} epochs the longest weights have length {end[0]:.2f}, the shortest {end[-1]:.2f}. "
+        f"It knows {scarce.percent(learned[-1])} of the given labels and reads {scarce.percent(new[-1])} of the new "
+        f"digits; at best it was {scarce.percent(new.max())}.{beyond}"
     )
 
 
@@ -229,10 +236,13 @@ def describe_sharpen(state: Any, settings: dict[str, Any]) -> str:
     true, seen, answer, singular, strength = state
     off, before = (np.linalg.norm(each - true) / np.linalg.norm(true) for each in (answer, seen))
     used = shrinkage.ridge_factors(singular, strength).sum()
+    outside = int(((answer < -0.05) | (answer > 1.05)).sum())
+    cut = f" {outside} of its pixels are beyond white or black, and cut off." if outside else ""
     size = f"{off:.0%} of its size" if off < 2 else f"{float(f'{off:.2g}'):,.0f} times its size"
     return (
         f"With λ = {strength:g}, about {used:.0f} of 64 directions are used. The answer misses the digit by {size}; "
-        f"the blurred picture misses it by {before:.0%}. The condition number is {singular[0] / singular[-1]:,.0f}."
+        f"the blurred picture misses it by {before:.0%}. The condition number is "
+        f"{singular[0] / singular[-1]:,.0f}.{cut}"
     )
 
 

@@ -86,6 +86,22 @@ def points(shares: np.ndarray) -> np.ndarray:
     return 100 * (shares[:, 1:] - shares[:, :1]).mean(axis=0)
 
 
+def paired(right: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Points that one reads more than the other, and their noise, twice the standard error on these examples.
+
+    right, other: (n,), which of the same examples each reads.
+    """
+    difference = np.asarray(right, float) - np.asarray(other, float)
+    return 100 * float(difference.mean()), 200 * float(difference.std()) / len(difference) ** 0.5
+
+
+def compared(gain: float, noise: float) -> str:
+    """A gain in words: points, or "the same" where it is no larger than its noise."""
+    if abs(gain) <= noise:
+        return f"the same, within ±{max(noise, 0.5):.0f} points of noise" if noise else "the same"
+    return f"{signed(gain)} points, ±{max(noise, 0.5):.0f}"
+
+
 def percent(share: float) -> str:
     """A share in words: 83%, or "all" and "none", which a rounded 100% would not mean."""
     return "all" if share == 1 else "none" if share == 0 else f"{share:.1%}" if share > 0.99 else f"{share:.0%}"
