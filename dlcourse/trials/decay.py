@@ -376,23 +376,24 @@ def range_test_finds_the_rate(rule, data, units, batch_size, test_steps, seed):
     claim="L2 and weight decay are the same thing, once their strengths are matched.",
     space={
         "rule": OneOf(("SGD", "momentum", "Adam"), "rule"),
+        "data": OneOf(("digits", "mnist1d", "moons")),
         "decay": Log(0.01, 1, "λ"),
         "units": OneOf((8, 16, 32), "hidden units"),
         "faster": Log(0.3, 3, "rate, over the usual"),
         "epochs": Whole(2, 8, "epochs"),
     },
     sides="training with weight decay, and with L2 of the strength that comes nearest to it, of 17 or more",
-    measure="share of what the decay did to the weights that L2 does, too; 90 is asked for",
+    measure="share of what the decay did to the weights that L2 does, too; 85 is asked for",
     unit="%",
-    tolerance=90,
+    tolerance=85,
     designs=60,
 )
-def decay_is_l2(rule, decay, units, faster, epochs, seed):
-    train, (plain, decoupled, rate) = nets.split("digits", 300, seed).train, weight_decay.RULES[rule]
+def decay_is_l2(rule, data, decay, units, faster, epochs, seed):
+    train, (plain, decoupled, rate) = nets.split(data, 300, seed).train, weight_decay.RULES[rule]
 
     def weights(optimizer, strengths):
         lanes = {"lanes": len(strengths), "seed": [seed] * len(strengths)}
-        network = dl.Network(nets.hidden(units, 1, dl.ReLU, 10), input_shape=(64,), **lanes)
+        network = dl.Network(nets.hidden(units, 1, dl.ReLU, 10), input_shape=train.x.shape[1:], **lanes)
         run = dl.training_steps(
             network, dl.SoftmaxCrossEntropy(), optimizer, train, epochs=epochs, batch_size=32, seed=seed,
             regularizers=[dl.L2(np.reshape(strengths, (-1, 1)))],

@@ -215,7 +215,7 @@ def describe_starts(state: Any, settings: dict[str, Any]) -> str:
     for name, losses in zip(("Without momentum", f"with μ = {settings['momentum']:.2f}"), state, strict=True):
         end = losses[-1]
         lost = int((~np.isfinite(end)).sum())
-        range_of = f"between {end.min():.2g} and {end.max():.2g} nats, half of them below {np.median(end):.2g}"
+        range_of = f"between {end.min():.3g} and {end.max():.3g} nats, half of them below {np.median(end):.3g}"
         words.append(f"{name} {lost} of {STARTS} starts diverge" if lost else f"{name} the starts end {range_of}")
     ends = np.concatenate([losses[-1] for losses in state])
     outside = int(((ends < LOWEST) | (ends > HIGHEST)).sum())
