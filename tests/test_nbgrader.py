@@ -22,6 +22,8 @@ ONE_LINE = "from dlcourse.grading import nbgrader_plugin\nnbgrader_plugin.use(c)
 MASTER = ROOT / "solutions/momentum/momentum.ipynb"
 HOSTILE = ["patch every comparison of NumPy", "break the runner from within", "leave without a word"]
 
+POINTS = sum(entry.points for entry in exercises().values() if entry.notebook == "momentum")
+
 
 def nbgrader(folder, *words):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -124,7 +126,7 @@ def course(tmp_path_factory):
 
 
 def test_nbgraders_round_trip_gives_each_what_they_deserve(course):
-    whole = dict.fromkeys(("ana", "stripped", "doubled", "old", "colab"), 9)
+    whole = dict.fromkeys(("ana", "stripped", "doubled", "old", "colab"), POINTS)
     without_the_first = dict.fromkeys(pretended(MASTER.read_text()), 7)
     nothing = dict.fromkeys(("bob", *(f"eve{n}" for n in range(len(HOSTILE)))), 0)
     assert scores(course) == {**whole, **without_the_first, **nothing}
@@ -132,7 +134,7 @@ def test_nbgraders_round_trip_gives_each_what_they_deserve(course):
 
 def test_what_a_notebook_says_of_its_points_changes_no_maximum_and_leaves_nothing_to_grade_by_hand(course):
     with open(course / "grades.csv", newline="") as file:
-        assert {row["max_score"] for row in csv.DictReader(file)} == {"9.0"}
+        assert {row["max_score"] for row in csv.DictReader(file)} == {f"{POINTS}.0"}
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
@@ -173,7 +175,7 @@ def test_grades_go_into_the_gradebook_and_scores_by_hand_stay(tmp_path):
         record(summary, url)
         with Gradebook(url) as book:
             submissions = book.find_assignment("momentum").submissions
-            assert {s.student.id: (s.score, s.max_score) for s in submissions} == {"ana": (9, 9), "Zoë Ω_12": (9, 9)}
+            assert {s.student.id: (s.score, s.max_score) for s in submissions} == dict.fromkeys(("ana", "Zoë Ω_12"), (POINTS, POINTS))
     with Gradebook(url) as book:
         book.find_grade("check_momentum_step", "momentum", "momentum", "ana").manual_score = 1
         book.db.commit()
