@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -432,7 +433,7 @@ def test_recipe_of_the_notes():
         Warmup(1, then=lambda step: "fast"),
         Warmup(1, then=lambda step: None),
     ],
-    ids=repr,
+    ids=lambda schedule: re.sub(" at 0x[0-9a-f]+", "", repr(schedule)),
 )
 def test_rate_that_is_no_finite_number_is_never_given(schedule):
     with pytest.raises((SettingError), match=r"must be a finite number; got"):

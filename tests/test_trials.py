@@ -75,6 +75,8 @@ def test_ranges_that_are_none_are_refused(make):
 def test_the_space_names_what_the_experiment_takes():
     with pytest.raises(SettingError, match=r"name what the experiment takes"):
         trial(claim="", space={"rate": space.Log(1, 2)}, sides="", measure="", unit="")(lambda width: width)
+    with pytest.raises(SettingError, match=r"leave effect and noise to the results"):
+        trial(claim="", space={"noise": space.Log(1, 2)}, sides="", measure="", unit="")(lambda noise: noise)
 
 
 # From effects to a verdict

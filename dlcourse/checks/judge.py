@@ -48,9 +48,9 @@ def judge(
     return Report(exercise.name, exercise.title, findings, mistake, "", points, exercise.points, note, perhaps)
 
 
-def marks(findings: Sequence[Finding]) -> tuple[bool, ...]:
+def marks(findings: Sequence[Finding]) -> dict[str, bool]:
     """Which held. What was changed in place has its own sentence and stands in no mistake's way."""
-    return tuple(finding.passed for finding in findings if finding.words != LEFT_ALONE)
+    return {finding.words: finding.passed for finding in findings if finding.words != LEFT_ALONE}
 
 
 def examine(

@@ -39,7 +39,7 @@ class Naming:
         calls: Sequence[tuple],
         answers: Sequence[Answer],
         right: Sequence[Answer],
-        marks: Callable[[Sequence[Answer]], tuple],
+        marks: Callable[[Sequence[Answer]], dict[str, bool]],
     ):
         self.exercise, self.calls, self.answers, self.right, self.marks = exercise, calls, answers, right, marks
         self.seen = marks(answers)
@@ -47,7 +47,7 @@ class Naming:
     def name(self) -> tuple[str, bool]:
         """The sentence of the known mistake, and whether it is only perhaps this one."""
         last = self.answers[-1] if self.answers else Answer(kind="todo")
-        if last.kind in ("todo", "time") or all(self.seen):  # all that is wrong is what was changed in place
+        if last.kind in ("todo", "time") or all(self.seen.values()):  # all that is wrong is what was changed in place
             return "", False
         alike = self.among(self.exercise.mistakes.items())
         if alike and alike[0][1]:
@@ -95,6 +95,9 @@ class Naming:
     def mostly(self, theirs: Sequence[Answer]) -> bool:
         """Draws of the same laws, of which a measure here and there is another by chance."""
         if len(theirs) != len(self.answers) or any(answer.kind for answer in (*self.answers, *theirs)):
+            return False
+        marks = self.marks(theirs)
+        if any(marks.get(words) != self.seen.get(words) for words in self.exercise.across):
             return False
         each = list(zip(self.calls, self.answers, theirs, self.right, strict=True))
         agreeing = sum(agree(self.exercise, *four) for four in each)

@@ -32,6 +32,7 @@ piecewise_constant = Exercise(
     examples=[(100, [100, 200], [1.0, 0.1, 0.01])],
     equal={
         "boundaries sorted": "boundaries rise, and are counted: their order plays no part",
+        "boundaries sorted, falling": "the same",
         "boundaries reversed": "the same",
     },
     reference=lambda step, boundaries, values: values[sum(b < step for b in boundaries)],

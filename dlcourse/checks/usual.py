@@ -50,8 +50,8 @@ def argument_mistakes(name: str, seen: Sequence[Any]) -> Iterator[tuple[str, Cal
 
 
 def number_mistakes(name: str) -> Iterator[tuple[str, Callable[[Any], Any]]]:
-    for value in (0.0, 1.0):
-        yield f"{name} plays no part: this is what comes out where it is {value:g}.", lambda _, value=value: value
+    yield f"{name} plays no part: this is what comes out where it is 0.", lambda value: 0.0
+    yield f"{name} plays no part: this is what comes out where it is 1.", lambda value: 1.0
     yield f"1 − {name} stands where {name} belongs.", lambda value: 1 - value
     yield f"The sign of {name} is turned round.", lambda value: -value
     yield f"{name} is squared: it enters once.", lambda value: value**2

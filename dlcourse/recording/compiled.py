@@ -62,7 +62,9 @@ class Compilation:
         kinds = {line.dtype for line in program if line.dtype is not None and line.dtype.kind == "f"}
         self.dtype = next(iter(kinds - {np.dtype("float32")} if len(kinds) > 1 else kinds))
         self.places: dict[int, tuple[str, int, int, int, bool]] = {}  # base, number in `at`, rows, columns, turned
-        self.sizes, self.at, self.numbers = {"work": 0, "flags": 0}, [], []
+        self.sizes = {"work": 0, "flags": 0}
+        self.at: list[Any] = []
+        self.numbers: list[Any] = []
         self.memories: list[Value] = []
         self.draws: list[Value] = []
         self.constants: list[Value] = []
@@ -112,7 +114,8 @@ class Compilation:
     # Writing the function
 
     def write(self) -> str:
-        shared, lanes = [], []
+        shared: list[str] = []
+        lanes: list[str] = []
         for line in self.program:
             text = self.line(line)
             inside = self.lanes is None or line.lanes or line.kind == "write"
@@ -122,7 +125,7 @@ class Compilation:
         return HEAD.format(memories=names) + "\n".join("    " + each for each in body) + "\n"
 
     def line(self, line: Value) -> list[str]:
-        return getattr(self, "write_" + line.kind)(line)  # type: ignore[no-any-return]
+        return getattr(self, "write_" + line.kind)(line)
 
     def put(self, line: Value, base: str = "") -> list[str]:
         """Give the value a place, and a name in the code: v12."""

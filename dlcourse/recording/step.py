@@ -87,7 +87,7 @@ class Recording:
         self.compilation = compilation(self.program, network, self.generator) if xp.compiles else None
 
     def generator(self, where: Any) -> np.random.Generator:
-        return vars(self.owners[where[0]])[where[1]]  # type: ignore[no-any-return]
+        return vars(self.owners[where[0]])[where[1]]
 
     def carry(self, first: Rehearsal) -> None:
         """An attribute that is read and then assigned anew would have to be handed on from step to step."""

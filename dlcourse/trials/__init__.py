@@ -18,7 +18,7 @@ from dlcourse.trials.outcome import Outcome
 
 CHAPTERS = (
     "start", "signals", "initialization", "momentum", "optimizers",
-    "normalization", "regularization", "decay", "capstone",
+    "normalization", "penalties", "regularization", "decay", "capstone",
 )  # fmt: skip
 
 __all__ = ["TRIALS", "Outcome", "Trial", "trial"]

@@ -63,6 +63,10 @@ class Trial:
         asked = set(inspect.signature(self.experiment).parameters)
         if asked - {"seed"} != set(self.space):
             refuse(f"{self.name}.space", f"name what the experiment takes, {sorted(asked)}", list(self.space), "")
+        if asked & {"effect", "noise"}:
+            refuse(
+                f"{self.name}.space", "leave effect and noise to the results", list(self.space), "Rename the factor."
+            )
 
     def design(self, seed: int, number: int) -> dict[str, Any]:
         """The factors of one design, and its seed."""

@@ -101,7 +101,7 @@ def dropout() -> Lab:
         figure_size=(9.0, 3.6),
         method=Choice(list(METHODS), "Dropout", label="method"),
         rate=Slider(0.0, 0.95, 0.5, step=0.05, label="rate p, left out"),
-        learning_rate=Slider(0.003, 0.1, 0.05, log=True, label="learning rate η"),
+        learning_rate=Slider(0.005, 0.05, 0.05, log=True, label="learning rate η"),
         job=Choice(list(scarce.JOBS), "wrong digits", label="job"),
         seed=Seed(),
     )
