@@ -54,7 +54,7 @@ def promises(finding):
         yield "compares a number with itself"
     if re.search(r"\d\.\d{7,}", finding):
         yield "has more digits than anyone reads"
-    if re.search(r"\b1 (steps|epochs|units|examples|times|starts|passes)\b", finding):
+    if re.search(r"(?<![.,])\b1 (steps|epochs|units|examples|times|starts|passes)\b", finding):
         yield "counts one as many"
     if "  " in finding or " ." in finding or ".." in finding.replace("…", ""):
         yield "is not set as a sentence"
