@@ -161,7 +161,7 @@ def test_use_without_a_gpu_says_to_check_the_driver(cupy, count):
 
 @pytest.mark.parametrize("name", ["torch", "", None])
 def test_use_refuses_an_unknown_name(name):
-    with pytest.raises(SettingError, match=f'"numpy", "cupy" or "auto"; got name={name!r}'):
+    with pytest.raises(SettingError, match=f'"numpy", "cupy", "numba" or "auto"; got name={name!r}'):
         use(name)
 
 

@@ -22,7 +22,7 @@ from dlcourse import SGD, SoftmaxCrossEntropy, datasets, training_steps
 from dlcourse.labs import Choice, Lab, Seed, Slider, Switch, start
 from dlcourse.labs.controls import control
 from dlcourse.labs.picture import Painter, encode, leaves, still
-from dlcourse.plots import new_figure, panels
+from dlcourse.plots import new_figure, panels, styled
 from dlcourse.settings import SettingError
 
 
@@ -184,7 +184,8 @@ class Easel:
         figure = self.painter.figure
         for artist in leaves(figure):
             artist.set_animated(False)
-        figure.canvas.draw()
+        with styled():
+            figure.canvas.draw()
         return np.asarray(figure.canvas.buffer_rgba())[..., :3]
 
 
@@ -717,7 +718,7 @@ def test_labs_of_the_course(make):
     scope = {}
     with np.errstate(all="ignore"):  # one lab begins where training fails
         exec(lab.code(), scope)
-    assert lab.describe(scope["state"], lab.settings()) == lab.last_frame().finding
+    assert lab.finding(scope["state"], lab.settings()) == lab.last_frame().finding
 
 
 def test_a_picture_that_is_behind_its_controls_says_so_until_the_next_one_comes():

@@ -175,7 +175,9 @@ def test_grades_go_into_the_gradebook_and_scores_by_hand_stay(tmp_path):
         record(summary, url)
         with Gradebook(url) as book:
             submissions = book.find_assignment("momentum").submissions
-            assert {s.student.id: (s.score, s.max_score) for s in submissions} == dict.fromkeys(("ana", "Zoë Ω_12"), (POINTS, POINTS))
+            assert {s.student.id: (s.score, s.max_score) for s in submissions} == dict.fromkeys(
+                ("ana", "Zoë Ω_12"), (POINTS, POINTS)
+            )
     with Gradebook(url) as book:
         book.find_grade("check_momentum_step", "momentum", "momentum", "ana").manual_score = 1
         book.db.commit()

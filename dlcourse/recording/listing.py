@@ -61,7 +61,7 @@ class Listing:
 def row(line: Value) -> tuple[str, list[Any], Any, int, int]:
     name, shapes, out = line.name, [source.shape for source in line.sources], line.shape
     if line.fn == "affine_grad":  # dW with db under it
-        *lead, inputs, units = out
+        *lead, inputs, units = shapes[0]
         name, shapes, out = line.fn, shapes[1:3], (*lead, inputs + 1, units)
     elif line.kind == "write":
         shapes = shapes[1:]

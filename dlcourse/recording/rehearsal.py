@@ -81,6 +81,10 @@ class Rehearsal:
                 elif name not in BOOKKEEPING:
                     vars(owner)[name] = resolved(value, lambda value: value.array)
 
+    def let_go(self) -> None:
+        """The twin and what it computed have served; what stays says where results lie in the program."""
+        del self.tape, self.owners, self.results
+
     def sizes(self) -> list[int]:
         return [len(v) for owner in self.owners for v in vars(owner).values() if isinstance(v, list | dict | set)]
 

@@ -12,6 +12,7 @@ A setting that changes between two steps, or a layer that is frozen, is noticed,
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,15 +80,14 @@ class Recording:
         self.program = rewrite(Program(first.tape.lines, first.kept()))
         self.carry(first)
         self.compilation: Any = None
-        self.first, self.run = first, Replay(self.program, self.generator)
+        generator = partial(generator_of, self.owners)  # not a method: a ring of references would outlive its use
+        self.first, self.run = first, Replay(self.program, generator)
         self.how = f"replayed, {len(self.run.calls)} calls"
         self.find()
         self.take_for_granted()
         self.compare(first.results, x, t)
-        self.compilation = compilation(self.program, network, self.generator) if xp.compiles else None
-
-    def generator(self, where: Any) -> np.random.Generator:
-        return vars(self.owners[where[0]])[where[1]]
+        self.compilation = compilation(self.program, network, generator) if xp.compiles else None
+        first.let_go()
 
     def carry(self, first: Rehearsal) -> None:
         """An attribute that is read and then assigned anew would have to be handed on from step to step."""
@@ -181,6 +181,11 @@ class Recording:
                 compiled.failed = "its results differ from NumPy's"
         self.run, self.how = replay, f"{how}; not compiled: {compiled.failed}"
         self.find()
+
+
+def generator_of(owners: list[Any], where: Any) -> np.random.Generator:
+    """The dice of an owner, by its number and the name of the attribute."""
+    return vars(owners[where[0]])[where[1]]
 
 
 def compilation(program: Program, network: Network, generator: Any) -> Any:

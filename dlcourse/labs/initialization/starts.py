@@ -45,6 +45,13 @@ def centre(network: Any) -> None:
         layer.b[...] = -layer.W.sum(axis=-2, keepdims=True) / 2
 
 
+def layers_from(start: Any, activation: str, widths: Any) -> list[Any]:
+    """Hidden layers of these widths and one for the ten digits, all begun with this start."""
+    init = STARTS.get(start, start)
+    hidden = [layer for width in widths for layer in (dl.Dense(width, init), ACTIVATIONS[activation]())]
+    return [*hidden, dl.Dense(10, init)]
+
+
 def network(
     start: Any,
     activation: str,
@@ -56,10 +63,7 @@ def network(
     bias: str = "0",
 ) -> Any:
     """A network for the digits with hidden layers of these widths, all of it begun with this start, times scale."""
-    init, layers = STARTS.get(start, start), []
-    for width in widths:
-        layers += [dl.Dense(width, init), ACTIVATIONS[activation]()]
-    made = dl.Network([*layers, dl.Dense(10, init)], input_shape=(64,), seed=seed, dtype=dtype)
+    made = dl.Network(layers_from(start, activation, widths), input_shape=(64,), seed=seed, dtype=dtype)
     if start == "LSUV":
         dl.lsuv(made, dl.datasets.digits()[0].x[:256], seed=seed)
     made.parameters.theta *= scale
@@ -71,7 +75,8 @@ def network(
 def side_by_side(starts: Any, activation: str, widths: Any, seeds: Any = (0,), **options: Any) -> Any:
     """One network with a lane for every start (a name, or an initializer) and seed: all seeds of the first, then on."""
     every = [network(start, activation, widths, seed=seed, **options) for start in starts for seed in seeds]
-    lanes = dl.Network(every[0].layers, input_shape=(64,), lanes=len(every), dtype=every[0].parameters.dtype)
+    layers = layers_from(starts[0], activation, widths)
+    lanes = dl.Network(layers, input_shape=(64,), lanes=len(every), dtype=every[0].parameters.dtype)
     for lane, one in enumerate(every):
         lanes.parameters.theta[lane] = one.parameters.theta
     return lanes

@@ -10,6 +10,7 @@ from dlcourse.labs.controls import Seed, Slider
 from dlcourse.labs.lab import Lab
 from dlcourse.labs.momentum.balls import RATE, nameless, show_curve
 from dlcourse.labs.momentum.race import RULES, STEPS, arrival, best_runs
+from dlcourse.optimizers.base import sqrt
 from dlcourse.plots import Board, curve, event, name_axes, panels, path, spread_labels
 from dlcourse.plots.style import styled
 from dlcourse.surfaces import Surface
@@ -113,8 +114,11 @@ def turned() -> Lab:
 class UncorrectedAdam(dl.Adam):
     """Adam as it would be if its averages were used as they are: m̂ = m, v̂ = v."""
 
-    def bias(self, decay: Any) -> float:
-        return 1.0
+    def update(self, theta: Any, grad: Any, lr: Any) -> Any:
+        self.m = self.beta1 * self.m + (1 - self.beta1) * grad
+        self.v = self.beta2 * self.v + (1 - self.beta2) * grad * grad
+        theta -= lr * self.m / (sqrt(self.v) + self.eps)
+        return theta
 
 
 def uncorrected_step(beta1: float, beta2: float, t: Any) -> Any:
