@@ -1,6 +1,7 @@
 """Arrays that compute as NumPy's do and write down what they were asked."""
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -177,7 +178,7 @@ def reduced(ufunc: Any, x: Recorded, axis: Any, keepdims: bool) -> Recorded:
     axes = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     axes = tuple(sorted(a - x.ndim if a >= 0 else a for a in axes))
     result = np.asarray(ufunc.reduce(x.array, axis=axes, keepdims=keepdims))
-    return x.tape.compute("reduce", (x,), result, ufunc=ufunc.__name__, axes=axes, keepdims=keepdims)
+    return x.tape.compute("reduce", (x,), result, ufunc=sys.intern(ufunc.__name__), axes=axes, keepdims=keepdims)
 
 
 def tape_of(*things: Any) -> Tape:

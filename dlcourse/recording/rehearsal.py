@@ -1,5 +1,6 @@
 """One step on recording arrays: what it computes, what it keeps, and what it changes besides."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,18 @@ BOOKKEEPING = {"windows", "memory", "parameters", "children", "given", "starts",
 def owners_of(network: Network, loss: Any) -> list[Any]:
     """All layers, those inside others too, and the loss: whatever has attributes that a step may set."""
     return [*(each for layer in network.layers for each in layer.walk()), loss]
+
+
+@cache
+def noting(kind: Any) -> Any:
+    """This class, but for noting in `assigned` which attributes are set."""
+
+    def note(self: Any, name: str, value: Any) -> None:
+        kind.__setattr__(self, name, value)
+        if name in vars(self):
+            self.assigned.add(name)
+
+    return type(kind.__name__, (kind,), {"__setattr__": note, "__module__": kind.__module__})
 
 
 class Rehearsal:
@@ -55,15 +68,8 @@ class Rehearsal:
                 vars(owner)[name] = self.tape.input((number, name), value, at=vars(original).get(name))
             elif isinstance(value, np.random.Generator):
                 vars(owner)[name] = RecordedDice(value, (number, name), self.tape)
-        names = self.assigned[number] = set()
-        kind: Any = type(owner)
-
-        def note(self: Any, name: str, value: Any) -> None:
-            kind.__setattr__(self, name, value)
-            if name in vars(self):
-                names.add(name)
-
-        owner.__class__ = type(kind.__name__, (kind,), {"__setattr__": note, "__module__": kind.__module__})
+        self.assigned[number] = vars(owner)["assigned"] = set()
+        owner.__class__ = noting(type(owner))
 
     def unwrap(self, twin: Network, vectors: dict[str, Any]) -> None:
         """As it was before, but for the numbers."""
@@ -72,6 +78,7 @@ class Rehearsal:
             twin.parameters.vectors[name] = array.array
         for owner in self.owners:
             owner.__class__ = type(owner).__bases__[0]
+            del vars(owner)["assigned"]
             memory = memory_of(owner)
             for name, value in memory.items():
                 memory[name] = value.array
@@ -86,7 +93,8 @@ class Rehearsal:
         del self.tape, self.owners, self.results
 
     def sizes(self) -> list[int]:
-        return [len(v) for owner in self.owners for v in vars(owner).values() if isinstance(v, list | dict | set)]
+        kept = (v for owner in self.owners for name, v in vars(owner).items() if name != "assigned")
+        return [len(v) for v in kept if isinstance(v, list | dict | set)]
 
     def kept(self) -> list[Value]:
         """What must be there after the step: results, and whatever layers and loss keep in attributes."""

@@ -4,6 +4,7 @@ Arrays lie feature by feature where a row is an example, so that products and su
 numbers; wide rows and images lie as they are written. A place is used again once nobody needs what was there.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -142,7 +143,7 @@ class Replay:
 
     def compute(self, line: Value) -> None:
         if isinstance(line.fn, str):
-            getattr(self, "compute_" + line.fn)(line)
+            getattr(self, sys.intern("compute_" + line.fn))(line)
             return
         arguments = self.arrays(line)
         line.array = out = self.place(line)
