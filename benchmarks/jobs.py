@@ -48,6 +48,10 @@ class Job:
     def layers(self):
         return self.network.layers
 
+    def new_layers(self):
+        """The same, for another network."""
+        return [layer.lane(0) for layer in self.layers]
+
     @property
     def units(self):
         """Of its dense layers."""

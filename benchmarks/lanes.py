@@ -20,7 +20,7 @@ OURS = "lanes"
 def candidates(rates):
     job = job_a()
     settings = {"epochs": job.epochs, "batch_size": job.batch_size, "drop_last": True}
-    side_by_side = dl.Network(job_a().layers, (2,), lanes=len(rates))
+    side_by_side = dl.Network(job.new_layers(), (2,), lanes=len(rates))
 
     def trained(network, rate):
         network.reset()

@@ -99,7 +99,7 @@ def lanes():
     """The 32 learning rates of lanes.py."""
     job = jobs.job_a()
     job.title = "32 learning rates of job (a) as lanes"
-    job.network = dl.Network(job.layers, (2,), lanes=32)
+    job.network = dl.Network(job.new_layers(), (2,), lanes=32)
     job.optimizer.learning_rate = np.logspace(-3, -0.5, 32)[:, None]
     return job
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from dlcourse.checks import exercises
 from dlcourse.grading.names import unmistakable, without_ending
 from dlcourse.grading.sandbox import Limits, Sandbox, why_not
 
 ROOT = Path(__file__).parent.parent
+MOMENTUM = [entry for entry in exercises().values() if entry.notebook == "momentum"]
+POINTS = sum(entry.points for entry in MOMENTUM)
 CORPUS = tomllib.loads((Path(__file__).parent / "attacks" / "code.toml").read_text())
 ATTACKS = {attack["name"].replace("/", "∕"): attack for attack in CORPUS["attack"]}
 FLOODS = [name for name in ATTACKS if name.startswith(("output", "answer", "error message", "more answers"))]

@@ -40,7 +40,7 @@ def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_pa
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["growth.py", "size=2"], r"Data: examples in all\n\n.*\n.*\n\| 100 \| [\d.]+ \| \d+ \| 0\.\d+ \|\n\| 300 \|"),
+        (["growth.py", "size=2"], r"Data: examples in all\n\n.*\n.*\n\| 100 \| [\d.]+ \| \d+ \| [\d.]+ \|\n\| 300 \|"),
         (["growth.py", "fits=10", "events=10"], r"\| 10 \| [\d.]+ \| [\d,]+ \|\n\nFrom the first look .*\n\n## Moves"),
         (["startup.py", "import=1"], r"`import dlcourse` \| 0\.\d+ \| \d\.\d+ \|"),
     ],

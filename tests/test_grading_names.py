@@ -5,7 +5,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from classes import EXPORTS, QUICK, RIGHT, WRONG, export, hand_in, needs_sandbox, notebook, stub
+from classes import EXPORTS, POINTS, QUICK, RIGHT, WRONG, export, hand_in, needs_sandbox, notebook, stub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -225,7 +225,7 @@ def test_markdown_changes_nothing_for_anybody(tmp_path):
     text = notebook(RIGHT).replace(b'"cells": [', b'"cells": [' + str(words).replace("'", '"').encode() + b", ")
     hand_in(tmp_path / "in", "eve", RIGHT).write_bytes(text)
     summary = grade_folder(tmp_path / "in", tmp_path / "out", notebooks=())
-    assert {row["out of"] for row in rows(tmp_path / "out")} == {"9"} and summary.unread() == []
+    assert {row["out of"] for row in rows(tmp_path / "out")} == {str(POINTS)} and summary.unread() == []
 
 
 def test_nobodys_notebook_is_named_in_words(tmp_path):

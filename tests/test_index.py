@@ -110,7 +110,7 @@ TRAPS = """
     test_initializers.test_xavier_and_msra_agree_with_pytorch
 24. steps on whole numbers (numpy#7225)
     test_optimizers.test_integer_theta_is_refused
-    test_normalization.test_whole_numbers_are_refused
+    test_normalization.test_whole_numbers_are_normalized_as_floats_are
 25. Nadam's schedule of momentum (pytorch#59009)
     test_optimizers.test_nadam_has_the_momentum_decay_of_the_paper
 """

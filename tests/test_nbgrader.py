@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from classes import ATTACKS, QUICK, ROOT, code_of, hand_in, needs_sandbox
+from classes import ATTACKS, POINTS, QUICK, ROOT, code_of, hand_in, needs_sandbox
 
 from dlcourse.grading.batch import grade_class
 from dlcourse.workspace import UserError
@@ -21,8 +21,6 @@ pytestmark = needs_sandbox()
 ONE_LINE = "from dlcourse.grading import nbgrader_plugin\nnbgrader_plugin.use(c)"
 MASTER = ROOT / "solutions/momentum/momentum.ipynb"
 HOSTILE = ["patch every comparison of NumPy", "break the runner from within", "leave without a word"]
-
-POINTS = sum(entry.points for entry in exercises().values() if entry.notebook == "momentum")
 
 
 def nbgrader(folder, *words):
@@ -127,7 +125,7 @@ def course(tmp_path_factory):
 
 def test_nbgraders_round_trip_gives_each_what_they_deserve(course):
     whole = dict.fromkeys(("ana", "stripped", "doubled", "old", "colab"), POINTS)
-    without_the_first = dict.fromkeys(pretended(MASTER.read_text()), 7)
+    without_the_first = dict.fromkeys(pretended(MASTER.read_text()), POINTS - 2)
     nothing = dict.fromkeys(("bob", *(f"eve{n}" for n in range(len(HOSTILE)))), 0)
     assert scores(course) == {**whole, **without_the_first, **nothing}
 

@@ -127,7 +127,6 @@ repair_shuffle = Exercise(
     ),
     equal={
         "x[i] @ w → w @ x[i]": "A product of two vectors does not ask which comes first.",
-        "row @ w → w @ row": "A product of two vectors does not ask which comes first.",
         "x → _old_x": "Only its length is asked for, which no shuffle changes.",
     },
     hints=(

@@ -65,6 +65,9 @@ repair_adam = Exercise(
     variants=(
         lambda theta, grads, rate, beta1, beta2, eps: _adam(theta, grads, rate, beta1, beta2, eps, lambda t: t),
     ),
+    equal={
+        "rate * (m / (1 - beta1 ** t)) → rate * m / (1 - beta1 ** t)": "Products do not ask for brackets.",
+    },
     hints=(
         "Print t.",
         "t counts the steps: 1 in the first, 2 in the second. In the script it is set anew each time.",

@@ -29,7 +29,7 @@ def score_tables(rng: np.random.Generator) -> list[tuple]:
     calls: list[tuple] = []
     for n, classes, size in ((4, 3, 1.0), (2, 5, 3.0), (5, 2, 400.0), (1, 4, 1.0)):
         calls.append((rng.normal(0.0, size, (n, classes)), rng.integers(0, classes, n)))
-    calls.append((np.array([[1000.0, 0.0], [0.0, 1000.0]]), np.array([1, 0])))
+    calls.append((np.array([[3000.0, 0.0], [0.0, 1000.0]]), np.array([1, 0])))
     return calls
 
 
@@ -124,7 +124,7 @@ repair_backward = Exercise(
     variants=(
         lambda x, y, W1, W2: _by_examples(x, y, W1, W2),
     ),
-    equal={},
+    equal={"h > 0 → h >= 0": "h is never exactly 0."},
     hints=(
         "What does the slope of the rectifier depend on: on what came in, or on what comes back?",
         "a = max(h, 0) has slope 1 where h > 0 and 0 elsewhere, whatever the sign of da.",

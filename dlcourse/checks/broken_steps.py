@@ -57,7 +57,6 @@ repair_mean = Exercise(
     variants=(
         lambda x, y, w, rate, steps: _mean_steps(x, y, w, rate, steps),
     ),
-    equal={},
     hints=(
         "Give it the same examples twice. What should happen to the step, and what does?",
         "The loss is a mean over examples, so its gradient is one too.",
