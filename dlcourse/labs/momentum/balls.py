@@ -133,7 +133,8 @@ def draw_fall(figure: Any, state: Any) -> None:
         art.bar = event(bill, "the pass")
     top = max(9.0, 3.0 * math.ceil(1.05 * well.value(WALL, 0.0) / 3.0))  # where the ball starts is in the picture
     for ax in figure.axes:
-        ax.set_ylim(-top / 9, top)
+        if top > ax.get_ylim()[1]:
+            ax.set_ylim(-top / 9, top)
     ground = np.linspace(-2.3, 2.3, 200)
     art.ground.set_data(ground, well.value(ground, 0.0 * ground))
     art.trail.set_data(x, height)

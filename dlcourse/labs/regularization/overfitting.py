@@ -202,7 +202,8 @@ def draw_memory(figure: Any, state: Any) -> None:
     curves, epochs = state
     draw_digits(figure, curves)
     for ax in figure.axes:
-        ax.set(xlim=(0, ROOM * epochs), xticks=np.linspace(0, epochs, 6, dtype=int))
+        if ROOM * epochs > ax.get_xlim()[1]:
+            ax.set(xlim=(0, ROOM * epochs), xticks=np.linspace(0, epochs, 6, dtype=int))
 
 
 def describe_digits(curves: Any, settings: dict[str, Any]) -> str:
