@@ -110,7 +110,8 @@ def test_only_the_backend_knows_cupy():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_short(path):
-    assert len(path.read_text().splitlines()) <= 320  # about 300
+    listed = path.parent.name == "trials"  # a chapter's experiments, one after the other: a list may be longer
+    assert len(path.read_text().splitlines()) <= (480 if listed else 320)  # about 300
 
 
 def test_import_brings_nothing_heavy():

@@ -10,16 +10,16 @@ from scipy import integrate, special
 import dlcourse as dl
 from dlcourse import variance
 from dlcourse.labs.controls import Choice
-from dlcourse.labs.initialization import rotations, signals, starts
+from dlcourse.labs.initialization import rotations, signals, starts, twins, unitball
 from dlcourse.settings import SettingError
 
 LABS = {
     "weights": starts.weights,
-    "twins": starts.twins,
+    "twins": twins.twins,
     "starts": starts.starts,
     "through_ten_layers": signals.through_ten_layers,
     "fans": signals.fans,
-    "unit_ball": signals.unit_ball,
+    "unit_ball": unitball.unit_ball,
     "directions": rotations.directions,
     "measured": rotations.measured,
 }
@@ -63,23 +63,23 @@ def test_a_constant_start_has_one_kind_of_unit_and_a_random_one_sixteen():
 
 
 def test_twins_part_only_with_noise():
-    lab = starts.twins()
+    lab = twins.twins()
     assert "twins" in finding(lab, noise=0.0) and "no two are alike" in finding(lab, noise=1.0)
     assert "have not moved" in finding(lab, value=0.0, activation="ReLU")
 
 
 def test_any_noise_parts_twins_of_tanh_in_time_and_relu_keeps_them():
-    lab = starts.twins()
+    lab = twins.twins()
     assert "all eight are twins" in finding(lab, noise=1e-6, steps=1000)
     assert "no two are alike" in finding(lab, noise=1e-6, steps=4000)
     assert "all eight are twins" in finding(lab, noise=1e-6, steps=4000, activation="ReLU")
 
 
 def test_the_distance_is_that_of_the_two_units_farthest_apart():
-    *_, (_, net, _, apart, _) = starts.grow_apart(0.5, 0.1, "tanh", 100, 0)
+    *_, (_, net, _, apart, _) = twins.grow_apart(0.5, 0.1, "tanh", 100, 0)
     units = np.concatenate([net.layers[0].W, net.layers[0].b, net.layers[2].W.T]).T
     pairs = [np.linalg.norm(a - b) for a, b in itertools.combinations(units, 2)]
-    assert apart[-1] == pytest.approx(max(pairs)) and len(apart) == starts.LOOKS + 1
+    assert apart[-1] == pytest.approx(max(pairs)) and len(apart) == twins.LOOKS + 1
 
 
 def test_what_weights_have_done_is_said_as_it_is():

@@ -11,11 +11,11 @@ from dlcourse import shrinkage
 from dlcourse.labs.controls import Choice
 from dlcourse.labs.lab import Art
 from dlcourse.labs.measure import share_right
-from dlcourse.labs.regularization import brakes, committee, noise, overfitting, penalties, scarce
+from dlcourse.labs.regularization import brakes, committee, noise, overfitting, penalties, scarce, stopping
 from dlcourse.plots.style import new_figure
 
 LABS = [
-    overfitting.moons, overfitting.digits, overfitting.random_labels, overfitting.stopping, penalties.weights,
+    overfitting.moons, overfitting.digits, overfitting.random_labels, stopping.stopping, penalties.weights,
     penalties.lengths, penalties.deblur, noise.dropout, noise.pictures, committee.committee,
     brakes.smoothing, brakes.clipping,
 ]  # fmt: skip
@@ -147,7 +147,7 @@ def test_blurring_keeps_the_ink_of_an_even_page():
 
 
 def test_the_stopping_lab_agrees_with_a_training_that_stops():
-    best, last, done = overfitting.end_of(*overfitting.stop_in_time(0.03, 0.3, 3, seed=0))
+    best, last, done = stopping.end_of(*stopping.stop_in_time(0.03, 0.3, 3, seed=0))
     train, rest = scarce.digits(300, 0.3, 0)
     network, stop = dl.Network(scarce.dense(128), (64,), seed=0), dl.EarlyStopping(3)
     more = {"epochs": 50, "batch_size": 25, "validation": rest[:300], "stop": stop}
@@ -242,10 +242,10 @@ def test_what_the_frame_cuts_off_is_said():
 
 
 def test_the_kept_epoch_of_the_finding_is_the_dot_of_the_picture():
-    lab, figure = overfitting.stopping(), canvas()
+    lab, figure = stopping.stopping(), canvas()
     settings = lab.settings(patience=3)
     (state,) = lab.states(settings)
-    overfitting.draw_stop(figure, state)
+    stopping.draw_stop(figure, state)
     (epoch,), (share,) = figure.art.kept.get_data()
     finding = lab.describe(state, settings)
     assert f"weights of epoch {epoch} are kept, which read {scarce.percent(share)}" in finding

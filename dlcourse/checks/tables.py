@@ -14,7 +14,7 @@ from dlcourse.checks.faults import place_of
 from dlcourse.workspace import MANIFEST, UserError
 
 FILES = (
-    "first_steps", "whole", "initialization", "matrices", "momentum", "walks", "adaptive", "natural", "adam",
+    "first_steps", "loop", "whole", "initialization", "matrices", "momentum", "walks", "adaptive", "natural", "adam",
     "normalization", "groups", "directions", "modes", "regularization", "noise", "generalization", "decay", "stairs",
     "capstone", "broken_data", "broken_networks", "broken_steps", "broken_loops", "looks",
 )  # fmt: skip

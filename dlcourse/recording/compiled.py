@@ -63,8 +63,7 @@ class Compilation:
         self.dtype = next(iter(kinds - {np.dtype("float32")} if len(kinds) > 1 else kinds))
         self.places: dict[int, tuple[str, int, int, int, bool]] = {}  # base, number in `at`, rows, columns, turned
         self.sizes = {"work": 0, "flags": 0}
-        self.at: list[Any] = []
-        self.numbers: list[Any] = []
+        self.at, self.numbers = [], []  # type: list[Any], list[Any]
         self.memories: list[Value] = []
         self.draws: list[Value] = []
         self.constants: list[Value] = []

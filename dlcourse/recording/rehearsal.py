@@ -69,7 +69,7 @@ class Rehearsal:
             elif isinstance(value, np.random.Generator):
                 vars(owner)[name] = RecordedDice(value, (number, name), self.tape)
         self.assigned[number] = vars(owner)["assigned"] = set()
-        owner.__class__ = noting(type(owner))
+        owner.__class__ = noting(type(owner))  # type: ignore[arg-type]
 
     def unwrap(self, twin: Network, vectors: dict[str, Any]) -> None:
         """As it was before, but for the numbers."""

@@ -4,7 +4,8 @@ import numpy as np
 
 import dlcourse as dl
 from dlcourse.labs.initialization import rotations
-from dlcourse.labs.initialization.signals import pass_through, saturated, size, standard_digits, tower
+from dlcourse.labs.initialization.signals import pass_through, size, standard_digits, tower
+from dlcourse.labs.initialization.unitball import saturated
 from dlcourse.trials.engine import trial
 from dlcourse.trials.space import Log, OneOf, Whole
 
