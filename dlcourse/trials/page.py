@@ -66,7 +66,7 @@ class TrialPage:
     def put(self) -> None:
         """Draw what is known, and say it."""
         outcome = self.trial.stored.outcome
-        figure = new_figure(9.0, 3.4)
+        figure = new_figure(9.0, 3.0)
         with styled():
             picture.draw(figure, self.trial, outcome, self.fresh)
             settle(figure)
