@@ -99,6 +99,9 @@ def use_switch(reader: Reader, lab: Locator, switch: Locator, twin: Lab, now: di
 def look_for_barriers(reader: Reader) -> None:
     """axe-core finds nothing serious in the outputs, by day and by night, with every word that a lab can say."""
     reader.page.set_viewport_size({"width": 1300, "height": 20_000})  # so high that all of it is rendered
+    show_me = reader.page.get_by_role("button", name="Show me")
+    while show_me.count():  # a button that is pressed is gone
+        show_me.first.click()
     for button in reader.page.locator(".widget-toggle-button").all():
         button.click()  # pinned words and code are looked at, too
     wait_for("the code of every lab", lambda: all(reader.page.locator(".dlcourse-code").all_inner_texts()))
