@@ -123,6 +123,8 @@ def draw_fall(figure: Any, state: Any) -> None:
         profile, bill = panels(figure, 1, 2, width_ratios=[1.1, 1])
         name_axes(profile, "x", "height f(x)", "Where the ball goes")
         name_axes(bill, "step", "energy", "What it has left to climb with")
+        for ax in (profile, bill):  # one digit takes as much room as two: the axes stay where they are
+            ax.yaxis.set_major_formatter(lambda height, _: f"{height:2.0f}".replace(" ", "\u2007"))
         profile.set(xlim=(-2.3, 2.3))
         bill.set(xlim=(0, 260), xticks=range(0, 151, 50))
         (art.ground,) = profile.plot([], [], color="#555555", linewidth=2)
@@ -133,8 +135,7 @@ def draw_fall(figure: Any, state: Any) -> None:
         art.bar = event(bill, "the pass")
     top = max(9.0, 3.0 * math.ceil(1.05 * well.value(WALL, 0.0) / 3.0))  # where the ball starts is in the picture
     for ax in figure.axes:
-        if top > ax.get_ylim()[1]:
-            ax.set_ylim(-top / 9, top)
+        ax.set_ylim(-top / 9, top)
     ground = np.linspace(-2.3, 2.3, 200)
     art.ground.set_data(ground, well.value(ground, 0.0 * ground))
     art.trail.set_data(x, height)

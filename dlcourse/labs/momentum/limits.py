@@ -41,8 +41,7 @@ def draw_race(figure: Any, state: Any) -> None:
         art.hiker, art.ball = curve(ax, "gradient descent", "sgd"), curve(ax, "momentum", "momentum")
         with styled():
             art.theory = [ax.plot([], [], ":", color="#777777", linewidth=1.5, zorder=1.9)[0] for _ in range(2)]
-    if 4 / 3 * last > figure.axes[0].get_xlim()[1]:  # it grows with κ; Reset makes it small again
-        figure.axes[0].set(xlim=(0, 4 / 3 * last), xticks=np.linspace(0, last, 6 if last % 1000 else 5))
+    figure.axes[0].set(xlim=(0, 4 / 3 * last), xticks=np.linspace(0, last, 6 if last % 1000 else 5))
     steps = np.unique(np.linspace(0, last, 301).astype(int))
     for line, rate, rule, values in zip(
         art.theory, (theory.gradient_descent_rate, theory.momentum_rate), (art.hiker, art.ball), (hiker, ball),
