@@ -47,7 +47,7 @@ def draw(figure, losses):
 
 
 def assert_nothing_stays(act, held, rounds=4):
-    """Far less than one object, or one small array, for each time: what leaks grows in every round, caches only in some."""
+    """Far less than one object, or one small array, for each time: what leaks grows in every round, caches in some."""
     counts = [held()]
     for _ in range(rounds):
         act(PARTS)
