@@ -58,7 +58,6 @@ from dlcourse.ensembles import Ensemble, average_weights, snapshot_ensemble, tra
 from dlcourse.sweeps import sweep
 
 # looking inside
-from dlcourse.claims import judge
 from dlcourse.curvature import largest_curvature
 from dlcourse.diagnostics import activation_statistics, check_gradient, learning_rate_range_test
 from dlcourse.recording import operations
@@ -79,7 +78,7 @@ __all__ = [
     "Residual", "SettingError", "Sigmoid", "SoftmaxCrossEntropy", "Sparse", "Tanh", "TruncatedGaussian",
     "Uniform", "UnitNorm", "Warmup", "WeightNormDense", "Xavier", "Zeros", "activation_statistics",
     "average_weights", "check", "check_gradient", "checks", "clip_by_norm", "clip_by_value", "datasets", "fans",
-    "fit", "judge", "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path",
+    "fit", "labs", "largest_curvature", "learning_rate_range_test", "load_optimizer", "lsuv", "newton_path",
     "operations", "plots", "show_source", "snapshot_ensemble", "surfaces", "sweep", "theory", "tint", "to_host",
     "train_members", "training_steps", "trial", "trials", "use", "using",
 ]  # fmt: skip

@@ -32,7 +32,6 @@ ALLOWED = {
     "shrinkage": {"settings"},
     "variance": {"settings", "initializers"},
     "source": set(),
-    "claims": {"settings"},
     "datasets": CORE,
     "parameters": {*CORE, "initializers"},
     **{means: {*CORE, "parameters", "initializers"} for means in MEANS - {"optimizers", "schedules"}},

@@ -36,7 +36,6 @@ HOMES = {
     "training": "fit training_steps",
     "ensembles": "Ensemble average_weights snapshot_ensemble train_members",
     "sweeps": "sweep",
-    "claims": "judge",
     "curvature": "largest_curvature",
     "diagnostics": "activation_statistics check_gradient learning_rate_range_test",
     "recording": "operations",

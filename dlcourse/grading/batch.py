@@ -2,7 +2,8 @@
 
 Everything lies in one folder:
 
-    grades.csv      a row for each student                    feedback/   a page for each student
+    grades.csv      a row for each student                    feedback/   a page for each student, feedback.zip: all
+    summary.html    what the class solved, and who needs help  moodle.csv, canvas.csv   where the class came from there
     journal.jsonl   every result, one a line, only added to   grading.log  a line for each submission
     secret          what the inputs are drawn from; whoever has it can tell them in advance
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlcourse.checks import exercises
-from dlcourse.grading import feedback
+from dlcourse.grading import returns
 from dlcourse.grading.choice import names_in
 from dlcourse.grading.grader import Attempt, in_words
 from dlcourse.grading.jobs import run, with_bar
@@ -135,7 +136,7 @@ def grade_class(
             summary = Summary(found, group.students, wanted, failed, fresh, notes, group.roll)
             for line in shared_tickets(summary):
                 log.say(line)
-        feedback.write(summary, out)
+        returns.write(summary, out)
         return summary
 
 

@@ -103,5 +103,6 @@ def told(summary: Summary, args: argparse.Namespace) -> str:
         lines.append(f"Not graded: {student}. {why}")
     if summary.failed:
         lines.append(f"{len(summary.failed)} not graded; the same command tries them again.")
-    lines.append(f"{args.out / 'grades.csv'}, and a page for each student in {args.out / 'feedback'}.")
+    lines.append(f"{args.out / 'grades.csv'}, a page for each student in {args.out / 'feedback'}.")
+    lines.append(f"The class as a whole: {args.out / 'summary.html'}.")
     return "\n".join(lines)

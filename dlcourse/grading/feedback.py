@@ -1,4 +1,4 @@
-"""What comes back: a page for each student and the table of grades. They hold no inputs and no expected values."""
+"""What comes back: a page for each student and the table of grades. They hold nothing that the check expected."""
 
 import csv
 import hashlib
@@ -13,19 +13,11 @@ from typing import TYPE_CHECKING, Any
 from dlcourse.checks import exercises
 from dlcourse.grading.names import FORMULA, readable
 from dlcourse.grading.tasks import Result
-from dlcourse.workspace import write_whole
 
 if TYPE_CHECKING:
     from dlcourse.grading.batch import Summary
 
 TEMPLATE = Path(__file__).with_name("feedback.html")
-
-
-def write(summary: "Summary", out: Path) -> None:
-    """Each whole or not at all, and the table last: where it is, its pages are."""
-    for student in summary.students:
-        write_whole(out / "feedback" / page_name(student), page(summary, student).encode("utf-8", "replace"))
-    write_whole(out / "grades.csv", table(summary).encode())
 
 
 def table(summary: "Summary") -> str:
