@@ -57,6 +57,13 @@ repair_standardize = Exercise(
             lambda train, new: ((train - train.mean(axis=0)) / train.std(axis=0), new),
         "The ruler is made from the new examples. It must come from those of training.":
             lambda train, new: tuple((part - new.mean(axis=0)) / new.std(axis=0) for part in (train, new)),
+        "The mean is that of training now, but the deviation still knows the new examples.":
+            lambda train, new: tuple(
+                (part - train.mean(axis=0)) / np.concatenate([train, new]).std(axis=0) for part in (train, new)),
+        "The deviation is forgotten: the mean is taken off, and nothing is divided.":
+            lambda train, new: (train - train.mean(axis=0), new - train.mean(axis=0)),
+        "The deviation is over n − 1. In this script it is over n.":
+            lambda train, new: tuple((part - train.mean(axis=0)) / train.std(axis=0, ddof=1) for part in (train, new)),
     },
     variants=(
         lambda train, new: tuple(
@@ -121,6 +128,10 @@ repair_shuffle = Exercise(
             lambda x, y, w, order, rate: one_epoch_broken(x, y[order], w, np.arange(len(x)), rate),
         "Shuffled twice: order of order is another order, and here it is used for x alone.":
             lambda x, y, w, order, rate: one_epoch_broken(x[order], y[order], w, order, rate),
+        "Shuffled twice: x and y have been put in order, and the loop takes them by order once more.":
+            lambda x, y, w, order, rate: one_epoch(x[order], y[order], w, order, rate),
+        "It makes one step for all examples together. In this script each of them moves w.":
+            lambda x, y, w, order, rate: w - rate * x.T @ (x @ w - y),
     },
     variants=(
         lambda x, y, w, order, rate: _steps(((x[i], y[i]) for i in order), w, rate),
@@ -177,6 +188,13 @@ repair_batches = Exercise(
         "The last batch is summed and divided by batch_size, though it has fewer examples.":
             lambda values, batch_size: np.array([
                 values[start : start + batch_size].sum() / batch_size for start in range(0, len(values), batch_size)]),
+        "The last batch is filled up with examples of the one before: they count twice. It may be a smaller one.":
+            lambda values, batch_size: _means(
+                values, (min(s, len(values) - batch_size) for s in range(0, len(values), batch_size)), batch_size),
+        "A batch begins at every example. The next one should begin batch_size further.":
+            lambda values, batch_size: _means(values, range(len(values)), batch_size),
+        "Where the batches fit exactly, an empty one is added, and a mean of nothing is no number.":
+            lambda values, batch_size: _means(values, range(0, len(values) + 1, batch_size), batch_size),
     },
     variants=(
         lambda values, batch_size: [
@@ -192,6 +210,13 @@ repair_batches = Exercise(
 
 
 # Averages of averages
+
+
+def _means(values: Any, starts: Any, batch_size: int) -> Any:
+    return np.array([values[start : start + batch_size].mean() for start in starts])
+
+
+# Shares of shares
 
 
 def read_share(scores, labels, batch_size):
@@ -240,6 +265,11 @@ repair_accuracy = Exercise(
             lambda scores, labels, batch_size: read_share(scores, labels, batch_size) * len(scores)
             / (-(-len(scores) // batch_size) * batch_size),
         "It counts the wrong ones.": lambda scores, labels, batch_size: 1 - read_share(scores, labels, batch_size),
+        "It divides by the number of batches. Every example has one vote: divide by their number.":
+            lambda scores, labels, batch_size: read_share(scores, labels, batch_size) * len(scores)
+            / -(-len(scores) // batch_size),
+        "This is how many are right. The share of them is asked for.":
+            lambda scores, labels, batch_size: read_share(scores, labels, batch_size) * len(scores),
     },
     variants=(
         lambda scores, labels, batch_size: np.mean(np.argmax(scores, axis=1) == labels),

@@ -40,7 +40,7 @@ def a_few_gradients(rng: np.random.Generator) -> list[tuple]:
             up_and_down(rng, n), rng.normal(size=(steps, n)), rng.uniform(0.02, 0.1), rng.uniform(0.5, 0.9),
             rng.uniform(0.8, 0.99), 10.0 ** rng.uniform(-3, -1),
         )
-        for n, steps in ((3, 4), (2, 2), (4, 6))
+        for n, steps in ((3, 4), (2, 2), (4, 6), (2, 1))
     ]  # fmt: skip
 
 
@@ -53,7 +53,7 @@ repair_adam = Exercise(
     reference=adam,
     mistakes={
         "As it was handed out: the correction that the first step needs is made in every step.": adam_broken,
-        "t begins at 0 in the first step, where the correction divides by 0, or it lags by one step.":
+        "t lags by one: the second step is corrected as if it were the first.":
             lambda theta, grads, rate, beta1, beta2, eps: _adam(
                 theta, grads, rate, beta1, beta2, eps, lambda t: max(t - 1, 1)),
         "t runs ahead by one: the first step is corrected as if it were the second.":
@@ -61,6 +61,21 @@ repair_adam = Exercise(
         "Now nothing is corrected.":
             lambda theta, grads, rate, beta1, beta2, eps: _adam(
                 theta, grads, rate, beta1, beta2, eps, lambda t: np.inf),
+        "t begins at 0, where 1 − β⁰ is 0 and 0/0 is no number. In the first step t is 1.":
+            lambda theta, grads, rate, beta1, beta2, eps: _adam(theta, grads, rate, beta1, beta2, eps, lambda t: t - 1),
+        "t is the number of all steps, from the first one on. It counts: 1, then 2, then 3.":
+            lambda theta, grads, rate, beta1, beta2, eps: _adam(
+                theta, grads, rate, beta1, beta2, eps, lambda t: len(grads)),
+        "The corrected m and v are kept, and corrected again in the next step. Only the step takes the corrected ones.":
+            lambda theta, grads, rate, beta1, beta2, eps: _adam(
+                theta, grads, rate, beta1, beta2, eps, lambda t: t, kept=True),
+        "beta is multiplied by t. It is a power, beta1**t.":
+            lambda theta, grads, rate, beta1, beta2, eps: _adam(
+                theta, grads, rate, beta1, beta2, eps, lambda t: t, power=lambda beta, t: beta * t),
+        "m is corrected by the right t, but v is still corrected as in the first step.":
+            lambda theta, grads, rate, beta1, beta2, eps: _adam(
+                theta, grads, rate, beta1, beta2, eps, lambda t: t,
+                power=lambda beta, t: beta if beta == beta2 else beta**t),
     },
     variants=(
         lambda theta, grads, rate, beta1, beta2, eps: _adam(theta, grads, rate, beta1, beta2, eps, lambda t: t),
@@ -76,12 +91,15 @@ repair_adam = Exercise(
 )
 
 
-def _adam(theta: Any, grads: Any, rate: float, beta1: float, beta2: float, eps: float, counted: Any) -> Any:
+def _adam(theta: Any, grads: Any, rate: float, beta1: float, beta2: float, eps: float, counted: Any, *,
+          power: Any = pow, kept: bool = False) -> Any:
     m, v = np.zeros_like(theta), np.zeros_like(theta)
     for number, grad in enumerate(grads):
         t = counted(number + 1)
         m, v = beta1 * m + (1 - beta1) * grad, beta2 * v + (1 - beta2) * grad * grad
-        theta = theta - rate * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps)
+        m_hat, v_hat = m / (1 - power(beta1, t)), v / (1 - power(beta2, t))
+        theta = theta - rate * m_hat / (np.sqrt(v_hat) + eps)
+        m, v = (m_hat, v_hat) if kept else (m, v)
     return theta
 
 
@@ -108,10 +126,8 @@ def best_weights_broken(theta, grads, losses, rate):
 
 def validation_losses(rng: np.random.Generator) -> list[tuple]:
     calls = []
-    for steps, place in ((5, 2), (4, 0), (6, 5)):
-        losses = rng.uniform(0.02, 0.08, steps)
-        losses[:2].sort()  # it rises at once, and falls again
-        losses[place] = 0.01
+    for order in ([1, 3, 0, 4, 2], [0, 2, 1, 3], [2, 1, 5, 3, 4, 0]):  # from the lowest, 0, to the highest
+        steps, losses = len(order), np.sort(rng.uniform(0.02, 0.08, len(order)))[order]
         calls.append((up_and_down(rng, 3), rng.normal(size=(steps, 3)), losses, rng.uniform(0.1, 0.3)))
     return calls
 
@@ -131,6 +147,11 @@ repair_best = Exercise(
             lambda theta, grads, losses, rate: best_weights(theta, grads, -losses, rate),
         "It stops at the first rise of the loss. The lowest of all may come later.":
             lambda theta, grads, losses, rate: _kept(theta, grads, losses[: first_rise(losses)], rate, 0),
+        "`lowest` is never set: every loss is below infinity, and the weights are kept in every step.":
+            lambda theta, grads, losses, rate: theta - rate * grads[:-1].sum(axis=0),
+        "Each loss is compared with the one before. It must be compared with the lowest so far.":
+            lambda theta, grads, losses, rate: theta - rate * grads[: last_fall(losses)].sum(axis=0),
+        "A loss comes back. The weights are asked for.": lambda theta, grads, losses, rate: losses.min(),
     },
     variants=(
         lambda theta, grads, losses, rate: _kept(theta, grads, losses, rate, 0),
@@ -149,6 +170,10 @@ repair_best = Exercise(
 
 def first_rise(losses: Any) -> int:
     return next((n for n in range(1, len(losses)) if losses[n] > losses[n - 1]), len(losses))
+
+
+def last_fall(losses: Any) -> int:
+    return max((n for n in range(1, len(losses)) if losses[n] < losses[n - 1]), default=0)
 
 
 def _kept(theta: Any, grads: Any, losses: Any, rate: float, later: int) -> Any:
@@ -190,6 +215,17 @@ repair_clock = Exercise(
         "It begins one step late: the first rate should be the whole one.":
             lambda rate, epochs, steps_per_epoch: rate * (
                 1 + np.cos(np.pi * (np.arange(epochs * steps_per_epoch) + 1) / (epochs * steps_per_epoch))) / 2,
+        "It was told how many steps one epoch has. D is the number of all steps.":
+            lambda rate, epochs, steps_per_epoch: rate * (
+                1 + np.cos(np.pi * np.arange(epochs * steps_per_epoch) / steps_per_epoch)) / 2,
+        "The wave begins anew in every epoch. It should fall once, over all of them.":
+            lambda rate, epochs, steps_per_epoch: np.tile(cosine_by_step(rate, 1, steps_per_epoch), epochs),
+        "This is a whole wave, which climbs again from the middle on. Half of one is asked for: π, not 2π.":
+            lambda rate, epochs, steps_per_epoch: rate * (
+                1 + np.cos(2 * np.pi * np.arange(epochs * steps_per_epoch) / (epochs * steps_per_epoch))) / 2,
+        "This is a straight line. The rate falls along a cosine.":
+            lambda rate, epochs, steps_per_epoch: rate * (
+                1 - np.arange(epochs * steps_per_epoch) / (epochs * steps_per_epoch)),
     },
     variants=(
         lambda rate, epochs, steps_per_epoch: rate * np.cos(

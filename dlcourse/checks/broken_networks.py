@@ -53,6 +53,10 @@ repair_loss = Exercise(
             lambda scores, labels: -np.log(_softmax(scores)[np.arange(len(labels)), labels] + 1e-12).mean(),
         "It is a sum over the batch. The loss is a mean.":
             lambda scores, labels: cross_entropy(scores, labels) * len(labels) + (len(labels) == 1),
+        "The largest score of the whole batch is taken off. A row far below it is left with log 0: each row its own.":
+            lambda scores, labels: _along(scores - scores.max(), labels, 1),
+        "Nothing overflows any more, but the softmax still runs down the batch. It belongs to a row.":
+            lambda scores, labels: _along(scores - scores.max(axis=0), labels, 0),
     },
     variants=(
         lambda scores, labels: np.mean([
@@ -70,6 +74,11 @@ repair_loss = Exercise(
 def _softmax(scores: Any) -> Any:
     e = np.exp(scores - scores.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
+
+
+def _along(z: Any, labels: Any, axis: int) -> Any:
+    log_p = z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+    return -log_p[np.arange(len(labels)), labels].mean()
 
 
 # The mask of the wrong thing
@@ -120,6 +129,15 @@ repair_backward = Exercise(
                 two_layers(x, y, W1, W2)[1]),
         "The first layer's gradient is right, but the second's now has h in the place of a.":
             lambda x, y, W1, W2: (two_layers(x, y, W1, W2)[0], (x @ W1).T @ (np.maximum(x @ W1, 0) @ W2 - y) / len(x)),
+        "The slope is multiplied by h, not by whether h is above 0.":
+            lambda x, y, W1, W2: (
+                x.T @ ((np.maximum(x @ W1, 0) @ W2 - y) @ W2.T * (x @ W1) / len(x)), two_layers(x, y, W1, W2)[1]),
+        "Both masks act now, the old one too: what says “less” still does not get through.":
+            lambda x, y, W1, W2: (
+                x.T @ (np.maximum((np.maximum(x @ W1, 0) @ W2 - y) @ W2.T, 0) * (x @ W1 > 0) / len(x)),
+                two_layers(x, y, W1, W2)[1]),
+        "It is no mean any more: both gradients must be divided by the number of examples.":
+            lambda x, y, W1, W2: tuple(len(x) * gradient for gradient in two_layers(x, y, W1, W2)),
     },
     variants=(
         lambda x, y, W1, W2: _by_examples(x, y, W1, W2),
@@ -188,6 +206,15 @@ repair_dropout = Exercise(
             lambda x, W, keep, rate, training: dropout_net(x, W, keep, rate, training) / (1 if training else 1 - rate),
         "In training the division by 1 − p is lost.":
             lambda x, W, keep, rate, training: dropout_net(x, W, keep, rate, training) * (1 - rate if training else 1),
+        "What stays is divided by p. It must be 1 − p.":
+            lambda x, W, keep, rate, training: (
+                dropout_net(x, W, keep, rate, training) * ((1 - rate) / rate if training else 1)),
+        "In prediction units still drop: only the division is gone.":
+            lambda x, W, keep, rate, training: dropout_net(x, W, keep, rate, True) * (1 if training else 1 - rate),
+        "It does not divide in training, but scales by 1 − p afterwards, as the paper does. Here it is the other way.":
+            lambda x, W, keep, rate, training: dropout_net(x, W, keep, rate, training) * (1 - rate),
+        "What keep says is turned round: 1 is for the units that stay.":
+            lambda x, W, keep, rate, training: dropout_net(x, W, 1 - keep, rate, training),
     },
     variants=(
         lambda x, W, keep, rate, training: (
@@ -249,6 +276,12 @@ repair_running = Exercise(
         "It starts at the mean of the first batch. In this script it starts at 0.":
             lambda batches, training, decay: running_mean(batches, training, decay)
             + decay ** np.sum(training) * batches[0].mean(),
+        "It stops at the first batch of new examples. Training goes on after it.":
+            lambda batches, training, decay: running_mean(batches[: np.argmin(training)], training, decay),
+        "All batches of training count alike. The older ones should count less.":
+            lambda batches, training, decay: batches[np.asarray(training)].mean(),
+        "A batch is added in full. Its weight is 1 − decay.":
+            lambda batches, training, decay: running_mean(batches, training, decay) / (1 - decay),
     },
     variants=(
         lambda batches, training, decay: sum(

@@ -53,6 +53,15 @@ repair_mean = Exercise(
         "It divides twice: the more examples, the shorter the step.":
             lambda x, y, w, rate, steps: descend(x, y, w, rate / len(x), steps),
         "Now it takes one step too few.": lambda x, y, w, rate, steps: descend(x, y, w, rate, steps - 1),
+        "The mean of x times the mean of the errors is taken. That product is not the mean of the products.":
+            lambda x, y, w, rate, steps: _steps(w, steps, lambda w, t: rate * x.mean(axis=0) * (x @ w - y).mean()),
+        "`return` stands in the loop: after the first step it is over.":
+            lambda x, y, w, rate, steps: descend(x, y, w, rate, 1),
+        "The rate is divided by n anew in every step, so that they become shorter and shorter.":
+            lambda x, y, w, rate, steps: _steps(
+                w, steps, lambda w, t: rate * x.T @ (x @ w - y) / len(x) ** (t + 1.0)),
+        "The error is that at the start, in every step. It changes with w.":
+            lambda x, y, w, rate, steps: w - steps * rate * x.T @ (x @ w - y) / len(x),
     },
     variants=(
         lambda x, y, w, rate, steps: _mean_steps(x, y, w, rate, steps),
@@ -68,6 +77,12 @@ repair_mean = Exercise(
 def _mean_steps(x: Any, y: Any, w: Any, rate: float, steps: int) -> Any:
     for _ in range(steps):
         w = w - rate * np.mean([(row @ w - target) * row for row, target in zip(x, y, strict=True)], axis=0)
+    return w
+
+
+def _steps(w: Any, steps: int, step: Any) -> Any:
+    for t in range(steps):
+        w = w - step(w, t)
     return w
 
 
@@ -116,6 +131,16 @@ repair_cut = Exercise(
             lambda w, grads, rates, momentum: with_a_cut(w, grads, np.full(len(rates), rates[0]), momentum),
         "The velocity forgets: with the momentum left out, each step stands alone.":
             lambda w, grads, rates, momentum: with_a_cut(w, grads, rates, 0.0),
+        "The gradient comes in with the weight 1 − μ. In this course's rule it comes in as it is.":
+            lambda w, grads, rates, momentum: with_a_cut(w, (1 - momentum) * grads, rates, momentum),
+        "It steps by the old velocity. First comes the new velocity, then the step.":
+            lambda w, grads, rates, momentum: with_a_cut(w, grads[:-1], rates[:-1], momentum),
+        "The momentum brakes the new gradient too: this is μ(v − ηg). It should be μv − ηg.":
+            lambda w, grads, rates, momentum: with_a_cut(w, momentum * grads, rates, momentum),
+        "The velocity is set back to 0 at the cut. The ball should roll on.":
+            lambda w, grads, rates, momentum: with_a_cut(
+                with_a_cut(w, grads[: (cut := int((rates == rates[0]).sum()))], rates[:cut], momentum),
+                grads[cut:], rates[cut:], momentum),
     },
     variants=(
         lambda w, grads, rates, momentum: w - sum(
@@ -183,6 +208,15 @@ repair_decay = Exercise(
             lambda theta, grads, is_weight, rate, decay: decayed(theta, grads, is_weight, rate, decay / rate),
         "It shrinks after the step, so that the step shrinks too.":
             lambda theta, grads, is_weight, rate, decay: _shrunk_after(theta, grads, is_weight, rate, decay),
+        "The same amount is taken off every weight. Decay takes off a share of θ.":
+            lambda theta, grads, is_weight, rate, decay: (
+                theta - rate * (grads.sum(axis=0) + len(grads) * decay * is_weight)),
+        "The weights shrink once, before the loop. They should shrink in every step.":
+            lambda theta, grads, is_weight, rate, decay: (
+                theta * (1 - rate * decay * is_weight) - rate * grads.sum(axis=0)),
+        "What is taken off is a share of θ as it was at the start. It should be a share of what θ is now.":
+            lambda theta, grads, is_weight, rate, decay: (
+                theta - rate * (grads.sum(axis=0) + len(grads) * decay * theta * is_weight)),
     },
     variants=(
         lambda theta, grads, is_weight, rate, decay: _shrunk_before(theta, grads, is_weight, rate, decay),

@@ -52,6 +52,8 @@ exponential_decay = Exercise(
             lambda s, lr, D, r, stairs: lr * (1 - r) ** (s // D if stairs else s / D),
         "The decay ends at decay_steps. An exponential goes on for ever.":
             lambda s, lr, D, r, stairs: lr * r ** (min(s, D) // D if stairs else min(s, D) / D),
+        "The exponent is rounded up: the first stair falls at step 1. Whole periods count, step // decay_steps.":
+            lambda s, lr, D, r, stairs: lr * r ** (math.ceil(s / D) if stairs else s / D),
     },
     variants=(
         lambda s, lr, D, r, stairs: lr * math.exp(math.log(r) * (math.floor(s / D) if stairs else s / D)),
@@ -89,6 +91,9 @@ inverse_time_decay = Exercise(
         "This multiplies where it should divide: the rate grows.": lambda s, lr, D, r: lr * (1 + r * s / D),
         "A pair of brackets is missing: all of 1 + decay_rate · s/D stands below the line.":
             lambda s, lr, D, r: lr / (1 + r) * s / D,
+        "A pair of brackets is missing: what stands behind the 1 is added to the rate.":
+            lambda s, lr, D, r: lr + r * s / D,
+        "decay_rate is a power of 1 + s/D here. It is a factor of s/D.": lambda s, lr, D, r: lr / (1 + s / D) ** r,
     },
     variants=(lambda s, lr, D, r: lr * D / (D + r * s), lambda s, lr, D, r: np.float32(lr) / (1 + r * (s / D))),
     hints=(
@@ -162,6 +167,8 @@ cosine_decay = Exercise(
             lambda s, lr, D, a: a if s > D else lr * ((1 - a) * cosine(s / D) + a),
         "It starts again after decay_steps: those are restarts, the next exercise. Here it stays at the bottom.":
             lambda s, lr, D, a: lr * ((1 - a) * cosine(s % D / D) + a),
+        "It is the larger of alpha and a wave to 0. The wave itself stands on alpha, and has the height 1 − alpha.":
+            lambda s, lr, D, a: lr * max(cosine(min(s, D) / D), a),
     },
     variants=(
         lambda s, lr, D, a: lr * (a + (1 - a) * math.cos(math.pi / 2 * min(s / D, 1)) ** 2),

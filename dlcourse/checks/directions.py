@@ -74,6 +74,9 @@ weight_norm_backward = Exercise(
             lambda v, g, dw: ((out := turned(v, g, dw))[0], out[1] / len(v)),
         "dg is summed over everything. Every unit has its own: axis=0.":
             lambda v, g, dw: ((out := turned(v, g, dw))[0], out[1].sum()),
+        "The part that is taken away lies along v̂, the direction. Here it is v itself, as long as it is.":
+            lambda v, g, dw: (
+                g / (n := np.sqrt((v**2).sum(axis=0))) * (dw - v * (dw * v / n).sum(axis=0)), turned(v, g, dw)[1]),
     },
     variants=(
         lambda v, g, dw: (

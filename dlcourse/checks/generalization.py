@@ -98,6 +98,10 @@ smooth_labels = Exercise(
             lambda y, k, s: np.where(one_hot(y, k) == 1, 1 - s, s / k),
         "The labels are numbers of classes, no probabilities yet. First rows with a single 1: np.eye(classes)[labels].":
             lambda y, k, s: (1 - s) * y + s / k,
+        "The classes are counted by the largest label. The last one may not occur: `classes` says how many there are.":
+            lambda y, k, s: (1 - s) * one_hot(y, y.max() + 1) + s / (y.max() + 1),
+        "All K classes get s/(K − 1): the rows add up to more than 1. It is s/K for each.":
+            lambda y, k, s: (1 - s) * one_hot(y, k) + s / (k - 1),
     },
     variants=(
         lambda y, k, s: [[1 - s + s / k if c == label else s / k for c in range(k)] for label in y.tolist()],
@@ -173,6 +177,8 @@ ensemble_predict = Exercise(
             lambda z: ((p := (np.exp(z) / np.exp(z).sum()).mean(axis=0)), p.argmax(axis=-1)),
         "The average runs over the examples. It belongs to the networks, axis 0.":
             lambda z: ((p := softmax(z).mean(axis=1)), p.argmax(axis=-1)),
+        "argmax runs over the examples. It belongs to the classes, the last axis.":
+            lambda z: ((p := softmax(z).mean(axis=0)), p.argmax(axis=0)),
     },
     variants=(
         lambda z: ((p := sum(softmax(one) for one in z) / len(z)), [int(np.argmax(row)) for row in p]),
@@ -288,6 +294,7 @@ average_weights = Exercise(
             lambda x, d: average(x, d),
         "It starts at 0 and is corrected, as Adam does. Here it starts at the first theta instead.":
             lambda x, d: average(np.vstack([0 * x[:1], x]), d)[-1] / (1 - d ** len(x)),
+        "`return` stands in the loop: after the second theta it is over.": lambda x, d: average(x[:2], d)[-1],
     },
     variants=(
         lambda x, d: d ** (len(x) - 1) * x[0] + sum((1 - d) * d ** (len(x) - 1 - n) * x[n] for n in range(1, len(x))),

@@ -30,6 +30,13 @@ def woven(x: Any, eps: Any, groups: int) -> Any:
     return normal(x[..., order], eps, groups)[..., np.argsort(order)]
 
 
+def sliced(x: Any, eps: Any, groups: int) -> Any:
+    """As if channels came first, as in PyTorch."""
+    parts = x.reshape(len(x), groups, -1)
+    centred = parts - parts.mean(axis=2, keepdims=True)
+    return (centred / np.sqrt(parts.var(axis=2, keepdims=True) + eps)).reshape(x.shape)
+
+
 def images(rng: np.random.Generator) -> list[tuple]:
     calls = []
     for shape, groups in (((2, 2, 3, 6), 2), ((3, 1, 2, 8), 2), ((2, 3, 2, 6), 3), ((1, 2, 2, 4), 1)):
@@ -81,6 +88,8 @@ group_norm_forward = Exercise(
         "The mean is not taken off.": lambda x, g, b, n, e: g * normal(x, e, n, mean=False) + b,
         "gamma and beta are left out.": lambda x, g, b, n, e: normal(x, e, n),
         "ε is left out.": lambda x, g, b, n, e: g * normal(x, 0.0, n) + b,
+        "reshape(batch, groups, -1) cuts the image into stretches of positions. Channels are the last axis: cut that.":
+            lambda x, g, b, n, e: g * sliced(x, e, n) + b,
     },
     variants=(
         lambda x, g, b, n, e: g * np.concatenate([

@@ -80,6 +80,9 @@ train_then_predict = Exercise(
             lambda batches, x, g, b, e, d: two_modes(
                 batches, x, g, b, e, d,
                 learn=g * normal(batches[-1], e, variance=batches[-1].var(0, ddof=1)) + b),
+        "Prediction takes mean and variance of all batches together. They should fade: decay plays a part in it.":
+            lambda batches, x, g, b, e, d: two_modes(batches, x, g, b, e, d, memory=(
+                (rows := np.concatenate(list(batches))).mean(0), rows.var(0, ddof=1))),
     },
     variants=(
         lambda batches, x, g, b, e, d: two_modes(list(batches), x, g, b, e, d, memory=(
@@ -104,10 +107,11 @@ def gradients(rng: np.random.Generator) -> list[tuple]:
     return calls
 
 
-def run(theta: Any, grads: Any, lr: float, b1: float, b2: float, eps: float, l2: float, decay: float) -> Any:
+def run(theta: Any, grads: Any, lr: float, b1: float, b2: float, eps: float, l2: float, decay: float,
+        later: float = 0) -> Any:  # fmt: skip
     m, v = np.zeros_like(theta), np.zeros_like(theta)
     for t, g in enumerate(grads, 1):
-        theta, m, v = adam(theta * (1 - lr * decay), m, v, g + l2 * theta, t, lr, b1, b2, eps)
+        theta, m, v = adam(theta * (1 - lr * decay), m, v, g + l2 * theta, t + later, lr, b1, b2, eps)
     return theta
 
 
@@ -148,6 +152,9 @@ decay_is_not_l2 = Exercise(
                 run(t, g + wd * t, lr, b1, b2, e, 0.0, 0.0), two_ways(t, g, lr, b1, b2, e, wd)[1]),
         "Only the last step is made: m, v and theta are to be carried from step to step.":
             lambda t, g, lr, b1, b2, e, wd: two_ways(t, g[-1:], lr, b1, b2, e, wd),
+        "m and v are not corrected in either run: in step t they are divided by 1 − βᵗ.":
+            lambda t, g, lr, b1, b2, e, wd: (
+                run(t, g, lr, b1, b2, e, wd, 0.0, np.inf), run(t, g, lr, b1, b2, e, 0.0, wd, np.inf)),
     },
     variants=(
         lambda t, g, lr, b1, b2, e, wd: tuple(np.asarray(part).tolist() for part in two_ways(t, g, lr, b1, b2, e, wd)),

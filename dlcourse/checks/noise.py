@@ -100,6 +100,10 @@ dropout = Exercise(
             lambda x, r, rng, t: np.where(np.random.default_rng().random(x.shape) < r, 0, x / (1 - r)) if t else x,
         "In prediction nothing comes back. There y is x: return x.":
             lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x / (1 - r)) if t else None,
+        "This is the form of the paper: prediction is scaled by 1 − rate. The inverted form scales in training alone.":
+            lambda x, r, rng, t: np.where(rng.random(x.shape) < r, 0, x) if t else x * (1 - r),
+        "rate is taken as the share that stays, and where it is 0 this divides by 0. It is the share left out.":
+            lambda x, r, rng, t: x * (rng.random(x.shape) < r) / r if t else x,
     },
     variants=(
         lambda x, r, rng, t: x * (rng.random(x.shape) >= r) / (1 - r) if t else x,
@@ -209,6 +213,8 @@ drop_connect = Exercise(
         "The dice are new each time. np.random.rand and its like know nothing of rng: use rng.random.":
             lambda x, w, b, r, rng, t: (
                 wire(x, w, b, (np.random.default_rng().random(w.shape) >= r) / (1 - r)) if t else x @ w + b),
+        "It is prediction that scales, by 1 − rate. Here training does it, and prediction leaves w as it is.":
+            lambda x, w, b, r, rng, t: wire(x, w, b, rng.random(w.shape) >= r if t else 1 - r),
     },
     variants=(
         lambda x, w, b, r, rng, t: (

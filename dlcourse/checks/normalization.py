@@ -55,6 +55,8 @@ batch_norm_forward = Exercise(
             lambda x, g, b, e: g * (x - x.mean(0)) / x.std(0) + b,
         "Means over axis 1 are means of rows. Batch norm goes down the columns, axis 0: one mean for each feature.":
             lambda x, g, b, e: g * (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + e) + b,
+        "The variance is a mean of x². The mean must come off before squaring.":
+            lambda x, g, b, e: g * (x - x.mean(0)) / np.sqrt((x**2).mean(0) + e) + b,
     },
     variants=(
         lambda x, g, b, e: np.stack([

@@ -142,6 +142,10 @@ elastic_net = Exercise(
                 a * (b * np.abs(w).sum() + 0.5 * (1 - b) * (w**2).sum()), a * (b * np.sign(w) + (1 - b) * w)),
         "The two penalties are multiplied. They add up.":
             lambda w, a, b: (a * np.abs(w).sum() * b * (w**2).sum(), a * np.sign(w) * 2 * b * w),
+        "The penalty is right, but the gradient has its L1 part only.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a * np.sign(w)),
+        "The bars are missing in the L1 part: positive and negative weights cancel, and its slope is l1 everywhere.":
+            lambda w, a, b: (a * w.sum() + b * (w**2).sum(), a + 2 * b * w),
     },
     variants=(lambda w, a, b: (np.sum(a * np.abs(w) + b * w * w), np.sign(w) * (a + 2 * b * np.abs(w))),),
     hints=(
@@ -202,6 +206,8 @@ max_norm = Exercise(
             lambda w, c: w * np.where(lengths(w) > c, 1 / np.where(lengths(w) > 0, lengths(w), 1), 1),
         "As soon as one column is too long, all are changed. Every column is looked at by itself.":
             lambda w, c: w * c / lengths(w) if (lengths(w) > c).any() else w,
+        "Long columns are set to 0. They should be shortened to the limit.":
+            lambda w, c: w * (lengths(w) <= c),
     },
     variants=(
         lambda w, c: w / np.maximum(1, np.linalg.norm(w, axis=0) / c),
@@ -251,6 +257,8 @@ clip_by_norm = Exercise(
         "A long gradient is thrown away. It should be shortened.": lambda g, c: g * (np.linalg.norm(g) <= c),
         "The norm is Σ|g|. It is the root of the sum of squares.":
             lambda g, c: g * min(1.0, c / max(np.abs(g).sum(), 1e-300)),
+        "The norm is the root of the mean square. It is the root of the sum of squares.":
+            lambda g, c: g * min(1.0, c / max(float(np.sqrt((g**2).mean())), 1e-300)),
     },
     variants=(
         lambda g, c: g / max(1.0, float(np.sqrt(g @ g)) / c),

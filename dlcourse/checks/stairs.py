@@ -85,6 +85,8 @@ warmup = Exercise(
             lambda s, lr, D: lr * (s + 1) / D if s < D else 0.0,
         "It rises with the square. Evenly means by the same amount at each step.":
             lambda s, lr, D: lr * min(1.0, ((s + 1) / D) ** 2),
+        "It rises with the root. Evenly means by the same amount at each step.":
+            lambda s, lr, D: lr * math.sqrt(min(1.0, (s + 1) / D)),
     },
     variants=(
         lambda s, lr, D: lr if s + 1 >= D else lr * (s + 1) / D,
@@ -158,6 +160,8 @@ reduce_on_plateau = Exercise(
             lambda x, lr, f, p: plateau(x, lr, f, p, first=True),
         "A better epoch does not set the count back to 0. It is bad epochs in a row that count.":
             lambda x, lr, f, p: plateau(x, lr, f, p, total=True),
+        "Only the last rate comes back. Every epoch has one: keep a list.":
+            lambda x, lr, f, p: plateau(x, lr, f, p)[-1],
     },
     variants=(lambda x, lr, f, p: plateau(list(x), lr, f, p), lambda x, lr, f, p: tuple(plateau(x, lr, f, p))),
     hints=(
@@ -228,6 +232,10 @@ one_cycle = Exercise(
         "The way down is measured from step 0. Take the steps of the way up off first: (step − peak)/(last − peak).":
             lambda s, top, n, p, d, f: cycle(s, top, n, p, d, f) if s <= p * n - 1 else (
                 top / d / f + (top - top / d / f) * cosine(s / (n - 1))),
+        "The two ways are quarters of a wave. They are halves, flat at both ends: cos from 0 to π.":
+            lambda s, top, n, p, d, f: (
+                top / d + (top - top / d) * math.sin(math.pi / 2 * s / (p * n - 1)) if s <= p * n - 1 else
+                top / d / f + (top - top / d / f) * math.cos(math.pi / 2 * (s - p * n + 1) / (n - p * n))),
     },
     variants=(
         lambda s, top, n, p, d, f: (
