@@ -74,8 +74,7 @@ repair_adam = Exercise(
                 theta, grads, rate, beta1, beta2, eps, lambda t: t, power=lambda beta, t: beta * t),
         "m is corrected by the right t, but v is still corrected as in the first step.":
             lambda theta, grads, rate, beta1, beta2, eps: _adam(
-                theta, grads, rate, beta1, beta2, eps, lambda t: t,
-                power=lambda beta, t: beta if beta == beta2 else beta**t),
+                theta, grads, rate, beta1, beta2, eps, lambda t: t, young=True),
     },
     variants=(
         lambda theta, grads, rate, beta1, beta2, eps: _adam(theta, grads, rate, beta1, beta2, eps, lambda t: t),
@@ -92,12 +91,12 @@ repair_adam = Exercise(
 
 
 def _adam(theta: Any, grads: Any, rate: float, beta1: float, beta2: float, eps: float, counted: Any, *,
-          power: Any = pow, kept: bool = False) -> Any:
+          power: Any = pow, kept: bool = False, young: bool = False) -> Any:
     m, v = np.zeros_like(theta), np.zeros_like(theta)
     for number, grad in enumerate(grads):
         t = counted(number + 1)
         m, v = beta1 * m + (1 - beta1) * grad, beta2 * v + (1 - beta2) * grad * grad
-        m_hat, v_hat = m / (1 - power(beta1, t)), v / (1 - power(beta2, t))
+        m_hat, v_hat = m / (1 - power(beta1, t)), v / (1 - power(beta2, 1 if young else t))
         theta = theta - rate * m_hat / (np.sqrt(v_hat) + eps)
         m, v = (m_hat, v_hat) if kept else (m, v)
     return theta

@@ -217,6 +217,8 @@ repair_decay = Exercise(
         "What is taken off is a share of θ as it was at the start. It should be a share of what θ is now.":
             lambda theta, grads, is_weight, rate, decay: (
                 theta - rate * (grads.sum(axis=0) + len(grads) * decay * theta * is_weight)),
+        "The sign of the decay is turned: the weights grow.":
+            lambda theta, grads, is_weight, rate, decay: decayed(theta, grads, is_weight, rate, -decay),
     },
     variants=(
         lambda theta, grads, is_weight, rate, decay: _shrunk_before(theta, grads, is_weight, rate, decay),

@@ -128,6 +128,8 @@ polynomial_decay = Exercise(
             lambda s, lr, D, end, p: max(lr * (1 - min(s, D) / D) ** p, end),
         "max with the end is not enough: with power 2 the curve climbs again after decay_steps. Stop the step at it.":
             lambda s, lr, D, end, p: max((lr - end) * (1 - s / D) ** p + end, end),
+        "After decay_steps the rate is 0. It must stay at end_learning_rate.":
+            lambda s, lr, D, end, p: (lr - end) * (1 - s / D) ** p + end if s <= D else 0.0,
     },
     variants=(
         lambda s, lr, D, end, p: end if s >= D else end + (lr - end) * ((D - s) / D) ** p,

@@ -253,6 +253,7 @@ early_stopping = Exercise(
             lambda x, p: (x[(e := stop(x, p))[0]], x[e[1]]),
         "A run that never stops early ends with its last epoch: return after the loop, too.":
             lambda x, p: stop(x, p) if stop(x, p) != stop(x, p, never=True) else None,
+        "In place of best_epoch its loss comes back.": lambda x, p: ((e := stop(x, p))[0], x[e[1]]),
     },
     variants=(lambda x, p: np.array(stop(x.tolist(), p)), lambda x, p: list(stop(x, p))),
     hints=(
