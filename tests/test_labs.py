@@ -333,8 +333,8 @@ def test_more_patience_makes_a_smaller_png():
 def test_still_adds_the_words_below_the_picture():
     frame = ramp_lab().last_frame()
     top, one, many = unpack(frame.png), unpack(still(frame.png, "A word.")), unpack(still(frame.png, "word " * 60))
-    for page in (one, many, unpack(still(frame.png, ""))):  # 256 colours: here and there one is not quite the same
-        assert np.abs(page[: len(top)].astype(int) - top).max() <= 16
+    for page in (one, many, unpack(still(frame.png, ""))):  # 128 colours: here and there one is not quite the same
+        assert np.abs(page[: len(top)].astype(int) - top).max() <= 24
     assert (one[len(top) :] < 128).any() and len(many) > len(one) > len(top)
 
 
@@ -695,6 +695,11 @@ def test_code_takes_along_what_a_factory_has_set():
 
 # The labs of the course
 
+AXES_FOLLOW = {  # a control, each for a reason: no one pair of axes shows both ends
+    "double_well",  # a well six times as deep
+    "best_rates",  # 300 steps or 40,000
+}
+
 
 @pytest.mark.parametrize("make", list(chapter_labs()))
 def test_labs_of_the_course(make):
@@ -711,10 +716,12 @@ def test_labs_of_the_course(make):
         assert not re.search(r"\b(nan|inf)\b", frame.finding, re.IGNORECASE), frame.finding
         assert frame.png == lab.last_frame(**settings).png  # the same settings, the same picture
         assert lab.painter.scenery is scenery, "every frame is drawn anew: something besides its artists changes"
-    scene = lab.painter.scene
+    scene, first = lab.painter.scene, make().last_frame(**seen[0][1])
     for state, settings in seen:
         lab.frame(state, settings)
-    assert lab.painter.scene is scene, "another position has another background: something besides its artists moves"
+    assert lab.frame(*seen[0]).png == first.png, "a picture hangs on those before it"
+    if make.__name__ not in AXES_FOLLOW:
+        assert lab.painter.scene is scene, "another position, another background: more than its artists moves"
     scope = {}
     with np.errstate(all="ignore"):  # one lab begins where training fails
         exec(lab.code(), scope)

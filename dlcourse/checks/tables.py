@@ -16,7 +16,7 @@ from dlcourse.workspace import MANIFEST, UserError
 FILES = (
     "first_steps", "loop", "whole", "initialization", "matrices", "momentum", "walks", "adaptive", "natural", "adam",
     "normalization", "groups", "directions", "modes", "regularization", "noise", "generalization", "decay", "stairs",
-    "capstone", "broken_data", "broken_networks", "broken_steps", "broken_loops", "looks",
+    "capstone", "build_parts", "build", "broken_data", "broken_networks", "broken_steps", "broken_loops", "looks",
 )  # fmt: skip
 OWN = "dlcourse_exercises.py"
 Entries = dict[str, Exercise | Question]

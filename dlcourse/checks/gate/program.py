@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
@@ -45,9 +45,12 @@ class Program:
         return answer
 
 
-def program_of(source: str, entry: str) -> Program:
-    """From a cell of a notebook."""
-    return Program(guarded(without_docstrings(ast.parse(source))), entry, {"np": np})
+def program_of(source: str, entry: str, before: Sequence[str] = ()) -> Program:
+    """From a cell of a notebook. before: the cells whose functions it may call; they stay as they are."""
+    space: dict[str, Any] = {"np": np}
+    for cell in before:
+        exec(cell, space)
+    return Program(guarded(without_docstrings(ast.parse(source))), entry, space)
 
 
 def program_of_function(function: Any) -> Program | None:

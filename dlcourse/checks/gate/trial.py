@@ -1,5 +1,6 @@
 """Every mutant of an exercise, on fresh inputs again and again."""
 
+import ast
 import copy
 import re
 import warnings
@@ -91,18 +92,26 @@ def mutants_of(exercise: Exercise, solutions: Path = MASTERS) -> Iterator[Mutant
 
 def programs_of(exercise: Exercise, solutions: Path) -> list[Program]:
     """The master's solution; where there is none, the reference and the other right answers."""
-    source = solution(exercise, solutions)
+    *before, source = solution(exercise, solutions)
     if source:
-        return [program_of(source, exercise.name)]
+        return [program_of(source, exercise.name, before)]
     programs = [program_of_function(function) for function in (exercise.reference, *exercise.variants)]
     return [program for program in programs if program]
 
 
-def solution(exercise: Exercise, folder: Path) -> str:
+def solution(exercise: Exercise, folder: Path) -> list[str]:
+    """The exercise's cell, "" where there is none, after the functions of the cells before it: it may call them."""
     path = folder / exercise.notebook / f"{exercise.notebook}.ipynb"
     cells = nbformat.read(path, 4).cells if path.exists() else []
-    named = (c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.name)
-    return next(named, "")
+    named = [(c.metadata.get("nbgrader", {}).get("grade_id"), c.source) for c in cells if c.cell_type == "code"]
+    place = next((n for n, (name, _) in enumerate(named) if name == exercise.name), None)
+    if place is None:
+        return [""]
+    return [*(source for _, source in named[:place] if only_defines(source)), named[place][1]]
+
+
+def only_defines(source: str) -> bool:
+    return all(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.parse(source).body)
 
 
 class Trial:

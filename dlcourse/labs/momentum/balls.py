@@ -135,7 +135,8 @@ def draw_fall(figure: Any, state: Any) -> None:
         art.bar = event(bill, "the pass")
     top = max(9.0, 3.0 * math.ceil(1.05 * well.value(WALL, 0.0) / 3.0))  # where the ball starts is in the picture
     for ax in figure.axes:
-        ax.set_ylim(-top / 9, top)
+        if ax.get_ylim() != (-top / 9, top):  # axes that are set are drawn anew
+            ax.set_ylim(-top / 9, top)
     ground = np.linspace(-2.3, 2.3, 200)
     art.ground.set_data(ground, well.value(ground, 0.0 * ground))
     art.trail.set_data(x, height)

@@ -41,7 +41,8 @@ def draw_race(figure: Any, state: Any) -> None:
         art.hiker, art.ball = curve(ax, "gradient descent", "sgd"), curve(ax, "momentum", "momentum")
         with styled():
             art.theory = [ax.plot([], [], ":", color="#777777", linewidth=1.5, zorder=1.9)[0] for _ in range(2)]
-    figure.axes[0].set(xlim=(0, 4 / 3 * last), xticks=np.linspace(0, last, 6 if last % 1000 else 5))
+    if figure.axes[0].get_xlim() != (0, 4 / 3 * last):  # axes that are set are drawn anew
+        figure.axes[0].set(xlim=(0, 4 / 3 * last), xticks=np.linspace(0, last, 6 if last % 1000 else 5))
     steps = np.unique(np.linspace(0, last, 301).astype(int))
     for line, rate, rule, values in zip(
         art.theory, (theory.gradient_descent_rate, theory.momentum_rate), (art.hiker, art.ball), (hiker, ball),
