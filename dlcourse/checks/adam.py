@@ -92,6 +92,15 @@ adam_step = Exercise(
             lambda theta, m, v, g, t, lr, b1, b2, eps: (
                 theta - lr * (now := moments(m, v, g, b1, b2))[0] / (1 - b1**t)
                 / np.sqrt(now[1] / (1 - b2**t)) + eps, *now),
+        "m and v that come back are those that were given, not the new ones.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (adam(theta, m, v, g, t, lr, b1, b2, eps)[0], m, v),
+        "g and g² are added in full. Their weights are 1 − β₁ and 1 − β₂.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * (m1 := b1 * m + g) / (1 - b1**t)
+                / (np.sqrt((v1 := b2 * v + g * g) / (1 - b2**t)) + eps), m1, v1),
+        "The step takes the old m and v. First bring them up to date, then step.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps: (
+                theta - lr * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps), *moments(m, v, g, b1, b2)),
     },
     variants=(
         lambda theta, m, v, g, t, lr, b1, b2, eps: (
@@ -203,6 +212,10 @@ adamw_step = Exercise(
         "The decay is right, but Adam's bias correction is missing.":
             lambda theta, m, v, g, t, lr, b1, b2, eps, wd: (
                 theta * (1 - lr * wd) - lr * (now := moments(m, v, g, b1, b2))[0] / (np.sqrt(now[1]) + eps), *now),
+        "The decay is right, but ε is added inside the root. It stands outside: √v̂ + ε.":
+            lambda theta, m, v, g, t, lr, b1, b2, eps, wd: (
+                theta * (1 - lr * wd) - lr * (now := moments(m, v, g, b1, b2))[0] / (1 - b1**t)
+                / np.sqrt(now[1] / (1 - b2**t) + eps), *now),
     },
     variants=(
         lambda theta, m, v, g, t, lr, b1, b2, eps, wd: (

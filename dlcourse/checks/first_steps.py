@@ -151,6 +151,8 @@ numeric_gradient = Exercise(
             lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w - e)) / (2 * h)).ravel(),
         "All entries are nudged at once, and one number comes back. Nudge one, and leave the others.":
             lambda f, w, h: (f(w + h) - f(w - h)) / (2 * h),
+        "A pair of brackets is missing: / 2 * h divides by 2 and multiplies by h.":
+            lambda f, w, h: slopes(f, w, h, lambda f, w, e: (f(w + e) - f(w - e)) / 2 * h),
     },
     variants=(
         lambda f, w, h: np.array([
@@ -232,6 +234,14 @@ gradient_error = Exercise(
             lambda a, n, f: np.linalg.norm(a - n) / max(np.linalg.norm(a) + np.linalg.norm(n), f),
         "The largest difference is divided by the largest entries. Divide entry by entry, then take the largest.":
             lambda a, n, f: np.abs(a - n).max() / max((np.abs(a) + np.abs(n)).max(), f),
+        "The floor is added to the denominator. It is the least that the denominator may be: np.maximum.":
+            lambda a, n, f: (np.abs(a - n) / (np.abs(a) + np.abs(n) + f)).max(),
+        "This is the sum of the errors: with many entries even small ones grow. Take the largest.":
+            lambda a, n, f: (np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), f)).sum(),
+        "It is divided by one of the two alone, the analytic one. Here it is by their sum, |a| + |n|.":
+            lambda a, n, f: (np.abs(a - n) / np.maximum(np.abs(a), f)).max(),
+        "This is the smallest error. One wrong entry is enough: take the largest.":
+            lambda a, n, f: (np.abs(a - n) / np.maximum(np.abs(a) + np.abs(n), f)).min(),
     },
     variants=(
         lambda a, n, f: max(abs(x - y) / max(f, abs(x) + abs(y)) for x, y in zip(a.ravel(), n.ravel(), strict=True)),

@@ -104,6 +104,9 @@ nesterov_step = Exercise(
         "The signs of the gradient are turned round: this goes uphill.": lambda theta, v, g, lr, mu: (
             (theta + mu * (mu * v + lr * g) + lr * g, mu * v + lr * g)
         ),
+        "The old velocity is taken off. In the form −μ · old + (1 + μ) · new there is a second part.": (
+            lambda theta, v, g, lr, mu: (theta - mu * v - lr * g, mu * v - lr * g)
+        ),
     },
     variants=(lambda theta, v, g, lr, mu: (theta + mu * (mu * v - lr * g) - lr * g, mu * v - lr * g),),
     hints=(
@@ -155,6 +158,7 @@ newton_step = Exercise(
         "H⁻¹ * g multiplies number by number. The product of a matrix and a vector is H⁻¹ @ g.":
             lambda theta, g, H: theta - np.linalg.inv(H) * g,
         "g / H divides number by number. H is a matrix: solve H d = g.": lambda theta, g, H: theta - g / H,
+        "This is H⁻¹g, the step, not the new theta: take it off theta.": lambda theta, g, H: np.linalg.solve(H, g),
     },
     variants=(lambda theta, g, H: theta - np.linalg.inv(H) @ g, lambda theta, g, H: theta - g @ np.linalg.pinv(H)),
     hints=(

@@ -97,6 +97,8 @@ natural_gradient_step = Exercise(
             lambda t, g, s, lr, d: step_against(damped(fisher(s), d) / d, t, g, lr),
         "damping is divided by the number of examples. It belongs to the mean as it is.":
             lambda t, g, s, lr, d: step_against(damped(fisher(s), d / len(s)), t, g, lr),
+        "damping is added to every entry of the matrix. It belongs on the diagonal: damping * np.eye(n).":
+            lambda t, g, s, lr, d: step_against(fisher(s) + d, t, g, lr),
     },
     variants=(
         lambda t, g, s, lr, d: t - lr / d * (g - s.T @ np.linalg.solve(damped(s @ s.T, d * len(s)), s @ g)),
