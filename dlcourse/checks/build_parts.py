@@ -9,7 +9,7 @@ import numpy as np
 from dlcourse.checks.exercise import Exercise
 from dlcourse.checks.families import between, same
 
-HOME: Any = {"chapter": "06_capstone", "notebook": "build"}
+HOME: Any = {"chapter": "06_capstone", "notebook": "from_scratch"}
 
 # A layer
 
