@@ -19,7 +19,7 @@ def moments(m: Any, v: Any, g: Any, b1: float, b2: float) -> tuple[Any, Any]:
 
 
 # fmt: off
-def adam(theta: Any, m: Any, v: Any, g: Any, t: int, lr: float, b1: float, b2: float, eps: float) -> tuple:
+def adam(theta: Any, m: Any, v: Any, g: Any, t: float, lr: float, b1: float, b2: float, eps: float) -> tuple:
     m, v = moments(m, v, g, b1, b2)
     return theta - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), m, v
 

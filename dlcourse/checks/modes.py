@@ -108,7 +108,7 @@ def gradients(rng: np.random.Generator) -> list[tuple]:
 
 
 def run(theta: Any, grads: Any, lr: float, b1: float, b2: float, eps: float, l2: float, decay: float,
-        later: int = 0) -> Any:  # fmt: skip
+        later: float = 0) -> Any:  # fmt: skip
     m, v = np.zeros_like(theta), np.zeros_like(theta)
     for t, g in enumerate(grads, 1):
         theta, m, v = adam(theta * (1 - lr * decay), m, v, g + l2 * theta, t + later, lr, b1, b2, eps)
