@@ -1,14 +1,18 @@
-"""Grading, measured: `python benchmarks/grading.py [speed | flood | class [N]]`; without a word, speed and flood.
+"""Grading, measured: `python benchmarks/grading.py [speed | flood | class | user [N]]`; else speed and flood.
 
 speed   submissions graded in a second on two cores, beside stock nbgrader on the same notebook, in turns
 flood   memory of the grader while submissions flood it
-class   N submissions (2,000), a tenth of them hostile, graded by a grader that is killed twice: is every grade right?
+class   N submissions (1,000), a tenth of them hostile; the grader is killed twice and stands still for 20 seconds, and
+        one worker is killed from outside: is every grade right?
+user    the same by an ordinary user; only root can become one
 """
 
+import contextlib
 import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +41,7 @@ def nbgrader(folder: Path, *words: str) -> None:
 
 
 def speed(folder: Path) -> None:
-    """Seconds of the whole command, its start among them; the notebook is the master of momentum, five exercises."""
+    """Seconds of the whole command, its start among them; the notebook is the master of momentum."""
     ours, stock = folder / "ours", folder / "stock"
     for n in range(OURS):
         (ours / f"s{n}").mkdir(parents=True)
@@ -78,8 +82,8 @@ def flood(folder: Path) -> None:
     print(f"| {len(FLOODS)} floods: of replies, prints, messages, two at a time | {peak:.0f} |")
 
 
-def whole_class(folder: Path, size: int) -> None:
-    from classes import ATTACKS, RIGHT, WRONG, code_of, hand_in
+def whole_class(folder: Path, size: int, user: bool = False) -> None:
+    from classes import ATTACKS, RIGHT, WRONG, code_of, hand_in, ordinary
 
     names, expected = list(ATTACKS), {}
     for n in range(size):
@@ -91,30 +95,64 @@ def whole_class(folder: Path, size: int) -> None:
         else:
             hand_in(folder / "in", student, RIGHT if n % 4 else WRONG)
             expected[student] = 2 if n % 4 else 0
-    out, kills, start = folder / "out", 0, time.perf_counter()
+    os.chmod(folder, 0o777)
+    out, happened, start = folder / "out", [], time.perf_counter()
     words = command(folder / "in", out, "--seconds", "1")
-    for share in (1 / 3, 2 / 3, None):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        while process.poll() is None and (share is None or graded(out) < share * size):
-            time.sleep(0.2)
-        if share is not None and process.poll() is None:
-            process.kill()
-            kills += 1
-        process.wait()
+    words = [*(ordinary() or ["no ordinary user"]), *words[1:]] if user else words
+    process = None
+    for share, harm in ((1 / 5, stop), (2 / 5, kill_worker), (3 / 5, kill), (4 / 5, kill), (1.0, None)):
+        if process is None or process.poll() is not None:
+            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True)
+        while process.poll() is None and (harm is None or graded(out) < share * size):
+            time.sleep(0.1)
+        if harm and process.poll() is None:
+            happened.append(harm(process))
     with open(out / "grades.csv", newline="") as file:
         got = {row["student"]: float(row["points"] or "nan") for row in csv.DictReader(file)}
     wrong = sorted(student for student in expected if got.get(student) != expected[student])
     keys = [(each["student"], each["exercise"]) for each in journal(out)]
     print(f"\n## A class of {size}\n\n{size // 10} of them hostile, {len(names)} kinds of attack.")
-    print(f"The grader was killed {kills} times on the way.")
+    print(f"On the way: {', '.join(happened)}.")
     print(f"\n- grades that are not what was deserved: {len(wrong)} {wrong[:5]}")
-    print(f"- results: {len(keys)}, each once: {len(keys) == len(set(keys)) == 5 * size}")
+    print(f"- results: {len(keys)}, each once: {len(keys) == len(set(keys)) == exercises_of_momentum() * size}")
     print(f"- {time.perf_counter() - start:.0f} s in all, three starts included")
+
+
+def stop(process: "subprocess.Popen[bytes]") -> str:
+    """Everything stands still, as when a laptop's lid is closed."""
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(20)
+    os.killpg(process.pid, signal.SIGCONT)
+    return "the grader stood still for 20 s"
+
+
+def kill(process: "subprocess.Popen[bytes]") -> str:
+    process.kill()
+    process.wait()
+    return "the grader was killed"
+
+
+def kill_worker(process: "subprocess.Popen[bytes]") -> str:
+    from classes import started_workers
+
+    deadline = time.perf_counter() + 30
+    while time.perf_counter() < deadline:
+        for pid in started_workers()[-1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return "a worker was killed from outside"
+    return "no worker was found to kill"
+
+
+def exercises_of_momentum() -> int:
+    from dlcourse.checks import exercises
+
+    return sum(entry.notebook == "momentum" for entry in exercises().values())
 
 
 def graded(out: Path) -> int:
     path = out / "journal.jsonl"
-    return path.read_bytes().count(b"\n") // 5 if path.exists() else 0
+    return path.read_bytes().count(b"\n") // exercises_of_momentum() if path.exists() else 0
 
 
 def journal(out: Path):
@@ -127,8 +165,9 @@ def journal(out: Path):
 
 def main() -> None:
     heading("Grading", "nbgrader")
-    size = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
+    size = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     parts = {"speed": speed, "flood": flood, "class": lambda folder: whole_class(folder, size)}
+    parts["user"] = lambda folder: whole_class(folder, size, user=True)
     for part in sys.argv[1:2] or ["speed", "flood"]:
         with tempfile.TemporaryDirectory() as folder:
             parts[part](Path(folder))

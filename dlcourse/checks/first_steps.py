@@ -13,6 +13,7 @@ HOME: Any = {"chapter": "00_start", "notebook": "first_steps"}
 
 def scores_and_labels(rng: np.random.Generator) -> list[tuple]:
     calls = [(rng.normal(size=(n, k)) * 2, rng.integers(0, k, n)) for n, k in ((2, 3), (5, 4), (3, 5))]
+    calls[1][1][:2] = 3, 0  # in no order
     eighths = (8 * rng.normal(size=(2, 3))).round() / 8  # which float32 holds exactly, at 3000 too
     large = np.array([[3000.0, 2998.0, 2997.0], [-3000.0, -13.0, 1.0]]) + eighths
     surprising = np.array([[1000.0, 0.0, -3.0], [0.0, -2.0, -3000.0]]) + eighths  # its loss is 1000 and more
