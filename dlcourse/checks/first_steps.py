@@ -180,6 +180,7 @@ def gradients(rng: np.random.Generator, shape: tuple, sign: float) -> tuple:
         shares[-2] = -rng.uniform(1.2, 1.8)
     mixed = rng.permutation(sizes.size)
     signs = np.where(np.arange(sizes.size) >= sizes.size - 2, 1, rng.choice([-1, 1], sizes.size))
+    signs[1] = -1 if sizes.size > 3 else 1
     analytic = (sizes * signs)[mixed].reshape(shape)
     return analytic, analytic * (1 + shares[mixed].reshape(shape)), 1e-8
 
