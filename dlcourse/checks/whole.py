@@ -15,6 +15,7 @@ def two_parts(rng: np.random.Generator) -> list[tuple]:
     calls = []
     for rows, more, columns in ((6, 4, 3), (5, 7, 2), (8, 1, 4)):
         scale, shift = rng.uniform(0.5, 4.0, columns), rng.normal(size=columns) * 3
+        scale[0] = rng.uniform(0.1, 0.3)  # its deviation is below 1
         train = shift + scale * rng.normal(size=(rows, columns))
         test = shift + 1.0 + 1.5 * scale * rng.normal(size=(more, columns))
         if columns == 4:
