@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from classes import QUICK, RIGHT, WRONG, hand_in, needs_sandbox
 
-from dlcourse.grading import feedback, records
+from dlcourse.grading import records, returns
 from dlcourse.grading.batch import grade_class
 from dlcourse.grading.records import secret_of
 
@@ -184,7 +184,7 @@ def test_a_table_is_never_there_without_its_pages(tmp_path, monkeypatch):
     def page(summary, student):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(feedback, "page", page)
+    monkeypatch.setattr(returns, "page", page)
     with pytest.raises(OSError, match="No space"):
         grade_folder(refused_class(tmp_path / "in"), tmp_path / "out")
     assert not (tmp_path / "out/grades.csv").exists()
@@ -199,6 +199,8 @@ def test_names_of_files_are_cleaned_before_they_are_shown(tmp_path):
         for name in ("a\x1b[31m\u202egnp.ipynb", "b\x1b]0;x\x07.ipynb"):
             archive.write(hand_in(tmp_path / "work", "ana", RIGHT), name)
     grade_folder(tmp_path / "in", tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "out/feedback.zip") as pages:  # its pages are those in feedback/
+        assert all(name.isascii() and name.isprintable() for name in pages.namelist())
     for path in (tmp_path / "out").rglob("*.*"):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".zip":
             assert not {"\x1b", "\u202e", "\x07"} & set(path.read_text(encoding="utf-8")), path

@@ -243,6 +243,8 @@ two_paths = Exercise(
     draw=pulls,
     equal={
         "self → _old_self": "it is the same object",
+        "zip(optimizers, thetas, pair, strict=True) → zip(optimizers, thetas, pair)": "there are two of each",
+        "True → False": "the same",
         "def __init__…changes places with def step…": "methods have no order",
         "self.learning_rate, self.momentum = …changes places with self.velocity = 0.0": "nor have these",
     },
