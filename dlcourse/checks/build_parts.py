@@ -32,11 +32,14 @@ def one_layer(rng: np.random.Generator) -> list[tuple]:
     for n, inputs, outputs, relu in ((4, 3, 5, True), (6, 2, 3, False), (1, 4, 3, True), (5, 3, 3, True)):
         while True:
             x, W, b = rng.normal(size=(n, inputs)), rng.normal(size=(inputs, outputs)), 2 * rng.normal(size=outputs)
-            z, others = x @ W + b, (b / 2, np.maximum(b, 0), np.minimum(b, 0), b[:1])
+            z, others = x @ W + b, (b / 2, np.maximum(b, 0), np.minimum(b, 0), b[:1], np.sort(b))
             told = all(((x @ W + other > 0) != (z > 0)).any() for other in others)  # it matters what b is
             if np.abs(z).min() > 0.01 and (z > 0).any() and (z < 0).any() and (told or n < 4):
                 break
-        calls.append((x, W, b, rng.normal(size=(n, outputs)), relu))
+        slope = rng.normal(size=(n, outputs))
+        if not relu:
+            slope[:, 0] = -np.abs(slope[:, 0])  # so that one entry of db is below 0
+        calls.append((x, W, b, slope, relu))
     return calls
 
 
@@ -135,12 +138,12 @@ def gradient(x: Any, y: Any, theta: Any, sizes: Any, *, by: Any = None, sign: in
     return -log_p[rows, y].sum() / (len(y) if by is None else by), np.concatenate(pieces)
 
 
-def theta_of(rng: np.random.Generator, sizes: Any) -> Any:
-    """MSRA's weights, small biases."""
+def theta_of(rng: np.random.Generator, sizes: Any, bias: float = 0.3) -> Any:
+    """MSRA's weights, biases of this size."""
     theta = np.zeros(sum(n * m + m for n, m in pairwise(sizes)))
     for W, b in unpack(theta, sizes):
         W[:] = rng.normal(size=W.shape) * np.sqrt(2 / len(W))
-        b[:] = rng.normal(size=b.shape) * 0.3
+        b[:] = rng.normal(size=b.shape) * bias
     return theta
 
 
@@ -154,7 +157,7 @@ def are_large(scores: Any) -> bool:
 def networks(rng: np.random.Generator) -> list[tuple]:
     calls = []
     for n, sizes in ((4, (3, 5, 3)), (5, (2, 4, 3, 2)), (3, (3, 4)), (2, (2, 3, 3, 4, 2))):
-        x, theta = rng.normal(size=(n, sizes[0])), theta_of(rng, sizes)
+        x, theta = rng.normal(size=(n, sizes[0])), theta_of(rng, sizes, bias=2.0)
         while n == 3 and not are_large(forward(x, theta, sizes)[-1]):
             x = rng.normal(size=(n, sizes[0])) * np.array([[1000.0], [3000.0], [1.0]])
         y = rng.permutation(np.arange(max(n, sizes[-1])))[:n] % sizes[-1]
