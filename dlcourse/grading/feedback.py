@@ -17,21 +17,36 @@ from dlcourse.grading.tasks import Result
 if TYPE_CHECKING:
     from dlcourse.grading.batch import Summary
 
-TEMPLATE = Path(__file__).with_name("feedback.html")
-
 
 def table(summary: "Summary") -> str:
-    made = io.StringIO(newline="")
-    writer = csv.writer(made)
-    writer.writerow(["student", "points", "out of", "page", "remarks", *summary.exercises])
+    rows: list[list[Any]] = [["student", "points", "out of", "page", "remarks", *summary.exercises]]
     for student in summary.students:
         results = summary.results[student]
         points = [results[name].report.points if name in results else None for name in summary.exercises]
-        total = sum(filter(None, points)) if student not in summary.failed else None
-        row = [student, total, out_of(summary), page_name(student), "; ".join(remarks(summary, student)), *points]
-        writer.writerow([cell(value) for value in row])
+        row = [
+            student,
+            points_of(summary, student),
+            out_of(summary),
+            page_name(student),
+            "; ".join(remarks(summary, student)),
+            *points,
+        ]
+        rows.append(row)
     for name in summary.roll.leftovers:
-        writer.writerow(["", "", "", "", cell(f"taken for nobody's: {name}"), *("" for _ in summary.exercises)])
+        rows.append(["", "", "", "", f"taken for nobody's: {name}", *("" for _ in summary.exercises)])
+    return as_csv(rows)
+
+
+def points_of(summary: "Summary", student: str) -> float | None:
+    """None for who is not graded: no zero, and an empty cell changes nothing where a table is taken back."""
+    if student in summary.failed:
+        return None
+    return sum(result.report.points for result in summary.results[student].values())
+
+
+def as_csv(rows: list[list[Any]]) -> str:
+    made = io.StringIO(newline="")
+    csv.writer(made).writerows([cell(value) for value in row] for row in rows)
     return made.getvalue()
 
 
@@ -75,11 +90,15 @@ def page(summary: "Summary", student: str) -> str:
         notebooks.setdefault(table[name].notebook, []).append(result)
     points = sum(result.report.points for result in results.values())
     whole, said = out_of(summary), list(remarks(summary, student))
-    return template().render(student=student, points=points, out_of=whole, notebooks=notebooks, remarks=said)
+    return template("feedback.html").render(
+        student=student, points=points, out_of=whole, notebooks=notebooks, remarks=said
+    )
 
 
 @cache
-def template() -> Any:
-    from jinja2 import Environment
+def template(name: str) -> Any:
+    """A page that lies beside this file; all begin as base.html does."""
+    from jinja2 import Environment, FileSystemLoader
 
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
+    files = FileSystemLoader(Path(__file__).parent)
+    return Environment(loader=files, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)

@@ -2,17 +2,15 @@
 teaches a page that says what was solved, which mistakes are common and who needs help.
 """
 
-import csv
 import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.checks import exercises
-from dlcourse.grading.feedback import cell, out_of, page, page_name, table
+from dlcourse.grading.feedback import as_csv, out_of, page, page_name, points_of, table, template
 from dlcourse.grading.names import readable
 from dlcourse.grading.platforms import MOODLE
 from dlcourse.workspace import write_whole
@@ -20,7 +18,6 @@ from dlcourse.workspace import write_whole
 if TYPE_CHECKING:
     from dlcourse.grading.batch import Summary
 
-TEMPLATE = Path(__file__).with_name("summary.html")
 COMMON = 3  # mistakes named for each exercise
 HELP = 0.5  # of the points: who has less needs help
 
@@ -65,13 +62,6 @@ def name_in_zip(summary: "Summary", student: str) -> str:
 # Points, as platforms take them
 
 
-def points_of(summary: "Summary", student: str) -> float | None:
-    """None for who is not graded: an empty cell changes nothing there."""
-    if student in summary.failed:
-        return None
-    return sum(result.report.points for result in summary.results[student].values())
-
-
 def moodle(summary: "Summary") -> str:
     """The grading worksheet: Moodle finds students by `Identifier` and reads `Grade` and `Feedback comments`."""
     rows: list[list[Any]] = [["Identifier", "Full name", "Grade", "Maximum Grade", "Feedback comments"]]
@@ -100,12 +90,6 @@ def numbered(summary: "Summary") -> Iterator[tuple[str, str, str]]:
             yield student, who.number, readable(who.student.removesuffix(f"_{who.number}"))
 
 
-def as_csv(rows: list[list[Any]]) -> str:
-    made = io.StringIO(newline="")
-    csv.writer(made).writerows([cell(value) for value in row] for row in rows)
-    return made.getvalue()
-
-
 # For whoever teaches
 
 
@@ -115,7 +99,7 @@ def overview(summary: "Summary") -> str:
     rows = [row for name in summary.exercises if (row := exercise_row(summary, graded, name))]
     shares = {student: (points_of(summary, student) or 0.0) / (out_of(summary) or 1.0) for student in graded}
     need_help = sorted((share, student) for student, share in shares.items() if share < HELP)
-    return template().render(
+    return template("summary.html").render(
         students=len(summary.students),
         failed=sorted(summary.failed),
         unread=sorted(summary.unread()),
@@ -148,10 +132,3 @@ def unsolved(summary: "Summary", student: str) -> list[str]:
 
 def reports(summary: "Summary", student: str) -> list[Any]:
     return [result.report for result in summary.results[student].values()]
-
-
-@cache
-def template() -> Any:
-    from jinja2 import Environment
-
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
