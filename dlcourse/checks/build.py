@@ -82,10 +82,7 @@ def task_of_digits(rng: np.random.Generator) -> tuple:
             return task
 
 
-Nine = Callable[..., tuple]
-
-
-def turned(**wrong: Any) -> Nine:
+def turned(**wrong: Any) -> Callable[..., tuple]:
     """The whole, with one thing wrong."""
     return lambda x, y, new, theta, sizes, order, lr, mu, n: train(x, y, new, theta, sizes, order, lr, mu, n, **wrong)
 

@@ -1,4 +1,4 @@
-"""What families of exercises share: how their inputs are drawn."""
+"""What families of exercises share: how their inputs are drawn, and what a gradient is compared with."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -59,3 +59,13 @@ def batch(rng: np.random.Generator, shape: Sequence[int], spread: float = 1.0, c
 
 def same(a: Any, b: Any, tolerance: float = 1e-6) -> bool:
     return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
+
+
+def finite_differences(value: Callable[[Any], float], at: np.ndarray, h: float = 1e-6) -> np.ndarray:
+    """The slope of value in every entry of an array, from both sides; has the shape of `at`."""
+    slope = np.zeros_like(at)
+    for place in np.ndindex(*at.shape):
+        nudge = np.zeros_like(at)
+        nudge[place] = h
+        slope[place] = (value(at + nudge) - value(at - nudge)) / (2 * h)
+    return slope
