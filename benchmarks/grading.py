@@ -83,7 +83,7 @@ def flood(folder: Path) -> None:
 
 
 def whole_class(folder: Path, size: int, user: bool = False) -> None:
-    from classes import ATTACKS, RIGHT, WRONG, code_of, hand_in, ordinary
+    from classes import ATTACKS, MOMENTUM, RIGHT, WRONG, code_of, hand_in, ordinary
 
     names, expected = list(ATTACKS), {}
     for n in range(size):
@@ -98,7 +98,8 @@ def whole_class(folder: Path, size: int, user: bool = False) -> None:
     os.chmod(folder, 0o777)
     out, happened, start = folder / "out", [], time.perf_counter()
     words = command(folder / "in", out, "--seconds", "1")
-    words = [*(ordinary() or ["no ordinary user"]), *words[1:]] if user else words
+    if user:
+        words = [*(ordinary() or sys.exit("Only root can become an ordinary user.")), *words[1:]]
     process = None
     for share, harm in ((1 / 5, stop), (2 / 5, kill_worker), (3 / 5, kill), (4 / 5, kill), (1.0, None)):
         if process is None or process.poll() is not None:
@@ -114,7 +115,7 @@ def whole_class(folder: Path, size: int, user: bool = False) -> None:
     print(f"\n## A class of {size}\n\n{size // 10} of them hostile, {len(names)} kinds of attack.")
     print(f"On the way: {', '.join(happened)}.")
     print(f"\n- grades that are not what was deserved: {len(wrong)} {wrong[:5]}")
-    print(f"- results: {len(keys)}, each once: {len(keys) == len(set(keys)) == exercises_of_momentum() * size}")
+    print(f"- results: {len(keys)}, each once: {len(keys) == len(set(keys)) == len(MOMENTUM) * size}")
     print(f"- {time.perf_counter() - start:.0f} s in all, three starts included")
 
 
@@ -144,15 +145,11 @@ def kill_worker(process: "subprocess.Popen[bytes]") -> str:
     return "no worker was found to kill"
 
 
-def exercises_of_momentum() -> int:
-    from dlcourse.checks import exercises
-
-    return sum(entry.notebook == "momentum" for entry in exercises().values())
-
-
 def graded(out: Path) -> int:
+    from classes import MOMENTUM
+
     path = out / "journal.jsonl"
-    return path.read_bytes().count(b"\n") // exercises_of_momentum() if path.exists() else 0
+    return path.read_bytes().count(b"\n") // len(MOMENTUM) if path.exists() else 0
 
 
 def journal(out: Path):

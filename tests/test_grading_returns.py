@@ -45,8 +45,8 @@ def written(tmp_path, platform, **more):
     return summary, tmp_path / "out"
 
 
-def rows(path):
-    return list(csv.reader(io.StringIO(path.read_text("utf-8"), newline="")))
+def rows(text):
+    return list(csv.reader(io.StringIO(text, newline="")))
 
 
 @pytest.mark.parametrize("platform", EXPORTS)
@@ -61,7 +61,7 @@ def test_the_zip_holds_every_page_and_the_columns_are_there_for_whom_takes_them(
 
 def test_moodle_finds_each_student_again(tmp_path):
     summary, out = written(tmp_path, "moodle")
-    head, *body = rows(out / "moodle.csv")
+    head, *body = rows((out / "moodle.csv").read_text("utf-8"))
     assert head[:3] == ["Identifier", "Full name", "Grade"]
     numbers = {student: student.rpartition("_")[2] for student in summary.students}
     grades = {row[0]: float(row[2]) for row in body}
@@ -76,7 +76,7 @@ def test_moodle_finds_each_student_again(tmp_path):
 
 def test_canvas_finds_each_student_again(tmp_path):
     summary, out = written(tmp_path, "canvas")
-    head, points, *body = rows(out / "canvas.csv")
+    head, points, *body = rows((out / "canvas.csv").read_text("utf-8"))
     assert head == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "momentum"]
     assert points[0].strip() == "Points Possible" and float(points[5]) == sum(exercises()[n].points for n in NAMES)
     assert [row[1] for row in body] == [student.rpartition("_")[2] for student in summary.students]
@@ -86,13 +86,9 @@ def test_who_is_not_graded_yet_gets_no_zero(tmp_path):
     roll = roll_in(export(tmp_path / "in", "canvas"))
     late = next(iter(roll.students))
     summary = class_of(roll, failed=[late])
-    _, _, *body = rows_of(returns.canvas(summary))
+    _, _, *body = rows(returns.canvas(summary))
     assert {row[1]: row[5] for row in body}[late.rpartition("_")[2]] == ""
     assert late in returns.overview(summary)
-
-
-def rows_of(text):
-    return list(csv.reader(io.StringIO(text, newline="")))
 
 
 def test_the_overview_counts_what_was_solved_and_which_mistakes(tmp_path):

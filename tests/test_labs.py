@@ -334,7 +334,7 @@ def test_still_adds_the_words_below_the_picture():
     frame = ramp_lab().last_frame()
     top, one, many = unpack(frame.png), unpack(still(frame.png, "A word.")), unpack(still(frame.png, "word " * 60))
     for page in (one, many, unpack(still(frame.png, ""))):  # 128 colours: here and there one is not quite the same
-        assert np.abs(page[: len(top)].astype(int) - top).max() <= 24
+        assert np.abs(page[: len(top)].astype(int) - top).max() <= 16
     assert (one[len(top) :] < 128).any() and len(many) > len(one) > len(top)
 
 

@@ -229,5 +229,5 @@ def still(png: bytes, words: str) -> bytes:
         canvas.draw()
     page = Image.fromarray(np.vstack([top, np.asarray(canvas.buffer_rgba())[..., :3]]))
     file = io.BytesIO()  # 128 colours are enough for a chart, and a third of the bytes
-    page.quantize(128, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    page.quantize(128, dither=Image.Dither.NONE, kmeans=1).save(file, "png", optimize=True)
     return file.getvalue()
