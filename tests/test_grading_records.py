@@ -41,9 +41,9 @@ def command(*words, **more):
 CHANGES = {
     "points and passed together": lambda facts: (
         facts["report"].update(points=2), facts["report"]["findings"][0].update(passed=True)),
-    "another student": lambda facts: facts.update(student="ben"),
+    "another student": lambda facts: facts.update(student={"ana": "ben", "ben": "ana"}[facts["student"]]),
     "another exercise": lambda facts: (
-        facts.update(exercise="nesterov_step"), facts["report"].update(name="nesterov_step")),
+        facts.update(exercise="another"), facts["report"].update(name="another")),
     "with a sandbox": lambda facts: facts.update(safe=True, seconds=1.0),
     "a word": lambda facts: facts["report"].update(mistake="none"),
     "no seal": lambda facts: facts.pop("seal"),
