@@ -22,6 +22,7 @@ from dlcourse.checks.plain import plain
 from dlcourse.checks.runner import Answer, Function, Seed, differs, opened, run
 
 MASTERS = Path(__file__).parents[3] / "solutions"  # in a checkout
+REPEATS = 20
 
 
 @dataclass
@@ -47,14 +48,17 @@ class Result:
 
 
 def try_exercise(exercise: Exercise, draws: int = 1000, seed: int = 0, solutions: Path = MASTERS) -> Result:
-    """Make the mutants, try each on so many draws, and stop with one as soon as it has survived."""
+    """Make the mutants, try each on so many draws, and stop with one as soon as it has survived.
+
+    A mutant that the worked examples refuse is refused in every draw, for they are part of each.
+    """
     mutants = list(mutants_of(exercise, solutions))
     result = Result(exercise.name, len(mutants))
     equal = {m.words: next((key for key in exercise.equal if means(key, m.words)), None) for m in mutants}
     taken, tried = (dict.fromkeys((m.words for m in mutants), 0) for _ in range(2))
-    alive = mutants
+    alive = [m for m in mutants if not refused_by_examples(exercise, m)]
     for number in range(draws):
-        trial = Trial(exercise, np.random.default_rng([seed, number]))
+        trial = Trial(exercise, exercise.calls(np.random.default_rng([seed, number])))
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             for mutant in alive:
@@ -70,6 +74,16 @@ def try_exercise(exercise: Exercise, draws: int = 1000, seed: int = 0, solutions
             result.taken[words] = f"{taken[words]} of {tried[words]}"
     result.stale += [key for key in exercise.equal if not any(key == used for used in equal.values())]
     return result
+
+
+def refused_by_examples(exercise: Exercise, mutant: Mutant) -> bool:
+    """Time and again: a mutant may throw dice."""
+    if not exercise.examples:
+        return False
+    trial = Trial(exercise, list(exercise.examples))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return all(trial.tells_apart(mutant) for _ in range(REPEATS))
 
 
 def means(key: str, words: str) -> bool:
@@ -117,8 +131,8 @@ def only_defines(source: str) -> bool:
 class Trial:
     """One draw of inputs, with the right answers. Looks first at what tells most mutants apart, for speed."""
 
-    def __init__(self, exercise: Exercise, rng: np.random.Generator):
-        self.exercise, self.calls = exercise, exercise.calls(rng)
+    def __init__(self, exercise: Exercise, calls: list[tuple]):
+        self.exercise, self.calls = exercise, calls
         with np.errstate(all="ignore"):
             self.right = run(exercise.reference, self.calls)
             self.wanted = [
@@ -127,13 +141,20 @@ class Trial:
             ]
 
     def refuses(self, mutant: Mutant) -> bool:
-        answers = []
+        answers: list[Answer] = []
+        if self.tells_apart(mutant, answers):
+            return True
+        return not all(finding.passed for finding in examine(self.exercise, self.calls, answers, self.right))
+
+    def tells_apart(self, mutant: Mutant, answers: list[Answer] | None = None) -> bool:
+        """By an error or by the first answer that differs; those that do not are noted in answers."""
         for n, call in enumerate(self.calls):
             answer = answered(mutant, call)
             if answer is None or self.differs(n, answer):
                 return True
-            answers.append(answer)
-        return not all(finding.passed for finding in examine(self.exercise, self.calls, answers, self.right))
+            if answers is not None:
+                answers.append(answer)
+        return False
 
     def differs(self, n: int, answer: Answer) -> bool:
         call, exercise = self.calls[n], self.exercise
