@@ -52,6 +52,7 @@ def examine(folder: Path) -> Iterator[Finding]:
         ("folder", lambda: learners_folder(folder)),
         ("browser", browser),
         ("gpu", gpu),
+        ("numba", numba),
         ("sandbox", sandbox),
     ]
     for name, check in checks:
@@ -153,6 +154,19 @@ def gpu() -> Iterator[Finding]:
         yield absent(f'cupy installed but does not compute; see why: {sys.executable} -c "{program}"')
 
 
+def numba() -> Iterator[Finding]:
+    if find_spec("numba") is None:
+        yield absent("numba not installed; it makes small networks faster: pip install 'dlcourse[fast]'")
+        return
+    # In another process: it takes seconds to come, and may not fit this NumPy.
+    program = "import numba; assert numba.njit(lambda: 6)() == 6; print(numba.__version__)"
+    version = _answer([sys.executable, "-c", program], 6 * PATIENCE)
+    if version:
+        yield works(f"numba {version} compiles")
+    else:
+        yield absent(f'numba installed but does not compile; see why: {sys.executable} -c "{program}"')
+
+
 def sandbox() -> Iterator[Finding]:
     """Only grading needs it: the program that keeps a submission away from everything else."""
     if shutil.which("bwrap") is None:
@@ -167,14 +181,14 @@ def sandbox() -> Iterator[Finding]:
         yield works(done.stdout.strip())
 
 
-def _answer(argv: list[str]) -> str | None:
+def _answer(argv: list[str], seconds: float = PATIENCE) -> str | None:
     """What a program prints, or None where it is absent, fails or keeps us waiting."""
-    done = _run(argv)
+    done = _run(argv, seconds)
     return done.stdout.strip() if done and done.returncode == 0 else None
 
 
-def _run(argv: list[str]) -> subprocess.CompletedProcess[str] | None:
+def _run(argv: list[str], seconds: float = PATIENCE) -> subprocess.CompletedProcess[str] | None:
     try:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        return subprocess.run(argv, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return None
