@@ -62,7 +62,7 @@ class Lab:
         **controls: Any,
     ):
         self.run, self.draw, self.describe = run, draw, describe
-        self.alt, self.figure_size, self.haunted = alt, figure_size, ghost
+        self.alt, self.figure_size, self.has_ghost = alt, figure_size, ghost
         self.jobs = Jobs(self)
         self.controls: dict[str, Control] = {name: control(name, given) for name, given in controls.items()}
         try:
@@ -194,7 +194,7 @@ class Lab:
         self.changed = time.monotonic()
         if settled and not self.pin_button.value:
             self.ghost = self.shown
-            if self.haunted and self.shown:
+            if self.has_ghost and self.shown:
                 self.screen.leave()
         self.jobs.ask(self.present())
 
@@ -223,10 +223,10 @@ class Lab:
 
     def show_ghost(self) -> None:
         """Send the earlier run, drawn on the present axes, to stand behind the present one."""
-        if self.ghost is None or not self.haunted:
-            self.screen.haunt(b"")
+        if self.ghost is None or not self.has_ghost:
+            self.screen.set_ghost(b"")
         else:
-            self.screen.haunt(encode(self.pixels(self.ghost.state)))
+            self.screen.set_ghost(encode(self.pixels(self.ghost.state)))
             self.ghost = self.ghost._replace(scene=self.painter.scene)
 
     def show_code(self) -> None:

@@ -103,7 +103,7 @@ function render({ model, el }) {
     stage.append(next);
   }
 
-  async function haunt() {
+  async function setGhost() {
     const bytes = model.get("ghost");
     const number = ++newestGhost;
     if (!bytes.byteLength && model.get("left")) return; // it stays, or is about to
@@ -131,11 +131,11 @@ function render({ model, el }) {
 
   model.on("change:frame", show);
   model.on("change:behind", wait);
-  model.on("change:ghost change:left", haunt);
+  model.on("change:ghost change:left", setGhost);
   model.on("change:pinned change:swept change:problem", words);
   model.on("change:ready", mark);
   show();
-  haunt();
+  setGhost();
   words();
 
   // The part of a slider that is trained already is coloured. A control that is approached may be moved next.

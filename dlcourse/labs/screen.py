@@ -14,7 +14,7 @@ class Screen(anywidget.AnyWidget):
     """One picture and its words. `show` sends a whole frame at once; the browser swaps it in when decoded.
 
     The ghost is an earlier picture. As a rule it is on the screen already, and only has to stay there when the next
-    one comes: `leave`. Drawn anew, on other axes, it is sent: `haunt`.
+    one comes: `leave`. Drawn anew, on other axes, it is sent: `set_ghost`.
     """
 
     _esm = HERE / "screen.js"
@@ -47,7 +47,7 @@ class Screen(anywidget.AnyWidget):
         """The picture on the screen becomes the ghost of the one that comes next."""
         self.leaving = True
 
-    def haunt(self, png: bytes) -> None:
+    def set_ghost(self, png: bytes) -> None:
         """This picture is the ghost now; none if it is empty."""
         with self.hold_sync():
             self.left, self.ghost, self.leaving = 0, png, False

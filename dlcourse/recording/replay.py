@@ -112,10 +112,10 @@ class Replay:
         line.array = np.empty(line.shape, line.dtype)
         where, args, kwargs = (line.options[name] for name in ("where", "args", "kwargs"))
 
-        def throw(array: Array = line.array, name: str = line.fn) -> None:
+        def draw_anew(array: Array = line.array, name: str = line.fn) -> None:
             np.copyto(array, getattr(self.generator(where), name)(*args, **kwargs))
 
-        self.calls.append(throw)
+        self.calls.append(draw_anew)
 
     def write(self, line: Value) -> None:
         if line.fn == "affine_grad":

@@ -47,8 +47,8 @@ def draw_places(figure: Any, state: Any) -> None:
         for line, name in zip(art.middle, names.values(), strict=True):
             line.text.set_text(name)
         with styled():
-            thin = [{"color": each["color"], "linewidth": 0.8, "alpha": 0.5} for each in looks]
-            art.lines = [[left.plot([], [], **style)[0] for _ in range(STARTS)] for style in thin]
+            styles = [{"color": each["color"], "linewidth": 0.8, "alpha": 0.5} for each in looks]
+            art.lines = [[left.plot([], [], **style)[0] for _ in range(STARTS)] for style in styles]
             art.ends = [ends.plot([], [], each["marker"], color=each["color"], alpha=0.7)[0] for each in looks]
     epochs = np.arange(1, 4)
     for place in range(3):
