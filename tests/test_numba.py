@@ -33,6 +33,8 @@ def numba(cache, monkeypatch):
     """The switch, and compilations that are waited for, so that the very next step is a compiled one."""
     need_numba()
     monkeypatch.setenv("DLCOURSE_CACHE", str(cache))
+    monkeypatch.setattr(compiled, "FUNCTIONS", {})
+    monkeypatch.setattr(compiled, "IN_WORK", set())
     monkeypatch.setattr(compiled.Compilation, "start", compiled.Compilation.compile)
     with dl.using("numba"):
         yield

@@ -20,13 +20,18 @@ from dlcourse.backend import Array
 from dlcourse.recording.program import Program, Value
 from dlcourse.recording.written import Source
 
+FUNCTIONS: dict[Any, Any] = {}  # by source and types: the compiled function, or why there is none
+IN_WORK: set[Any] = set()
+
 
 class Compilation:
-    """`ready` once the function is there; then `run()` is one step. `failed`: why it will never be there."""
+    """`ready` once the function is there; then `run()` is one step. `failed`: why it will never be there.
+
+    Every training makes one. What another has compiled is ready at once, what another compiles is waited for.
+    """
 
     def __init__(self, program: Program, lanes: int | None, generator: Callable[[Any], np.random.Generator]):
         self.program, self.lanes, self.generator = program, lanes, generator
-        self.ready, self.failed = False, ""
         kinds = {line.dtype for line in program if line.dtype is not None and line.dtype.kind == "f"}
         self.dtype = next(iter(kinds - {np.dtype("float32")} if len(kinds) > 1 else kinds))
         self.source = Source(program, lanes)
@@ -40,24 +45,38 @@ class Compilation:
         memories = [value.array.reshape(lanes or 1, -1) for value in self.source.memories]
         vectors = (self.vector("theta"), self.vector("grad"))
         self.arguments = (np.uint64(lanes or 1), *self.memory.values(), at, numbers, *vectors, *memories)
-        self.start()
+        arrays = self.arguments[1:]
+        self.key = self.source.text, *((a.dtype, a.flags.c_contiguous, a.flags.writeable) for a in arrays)
+        if self.key not in FUNCTIONS and self.key not in IN_WORK:
+            IN_WORK.add(self.key)
+            self.start()
 
     def start(self) -> None:
         threading.Thread(target=self.compile, daemon=True).start()
 
     def compile(self) -> None:
         try:
-            self.function = load(self.source.text)
-            self.function.compile(tuple(map(type_of, self.arguments)))
-            self.ready = True
+            function = load(self.source.text)
+            function.compile(tuple(map(type_of, self.arguments)))
+            FUNCTIONS[self.key] = function
         except Exception as error:
-            self.failed = f"{type(error).__name__}: {error}"
+            FUNCTIONS[self.key] = f"{type(error).__name__}: {error}"
+        IN_WORK.discard(self.key)
+
+    @property
+    def ready(self) -> bool:
+        return not isinstance(FUNCTIONS.get(self.key, ""), str)
+
+    @property
+    def failed(self) -> str:
+        found = FUNCTIONS.get(self.key, "")
+        return found if isinstance(found, str) else ""
 
     def __call__(self) -> None:
         for line in self.source.draws:
             where, args, kwargs = (line.options[name] for name in ("where", "args", "kwargs"))
             self.array(line)[...] = getattr(self.generator(where), line.fn)(*args, **kwargs)
-        self.function(*self.arguments)
+        FUNCTIONS[self.key](*self.arguments)
 
     def vector(self, name: str) -> Array:
         """theta or grad, a row for each lane."""
@@ -79,7 +98,7 @@ class Compilation:
 
 
 class NotCompiled:
-    """Why there is no compiled function."""
+    """No source, and why."""
 
     ready = False
 

@@ -167,8 +167,8 @@ class Recording:
     def switch(self, x: Array, t: Array) -> None:
         """From NumPy to the compiled function, if it gives the same."""
         compiled, self.compilation = self.compilation, None
-        replay, how = self.run, self.how
-        if not compiled.failed:
+        replay, how, failed = self.run, self.how, compiled.failed
+        if not failed:
             with self.taken_back():
                 self(x, t)
                 results = [array.copy() for array in self.results()]
@@ -178,8 +178,8 @@ class Recording:
                 self.compare(results, x, t)
                 return
             except CannotRecord:
-                compiled.failed = "its results differ from NumPy's"
-        self.run, self.how = replay, f"{how}; not compiled: {compiled.failed}"
+                failed = "its results differ from NumPy's"
+        self.run, self.how = replay, f"{how}; not compiled: {failed}"
         self.find()
 
 
