@@ -12,7 +12,9 @@ import numpy as np
 from jobs import JOBS
 from peers import PACKAGES, installed
 
-OURS = "dlcourse"
+from dlcourse import backend
+
+OURS, COMPILED = "dlcourse", "dlcourse, Numba"
 
 
 def agreement(ours, theirs):
@@ -27,6 +29,8 @@ def agreement(ours, theirs):
 def measure(job, peers, rounds=15, seconds=6.0):
     """Medians, and what each candidate's losses are to ours."""
     candidates, notes, ours = {OURS: job.ours}, {}, job.ours()
+    if job.optimizer and not backend.why_no_numba():
+        candidates[COMPILED], notes[COMPILED] = job.compiled, agreement(ours, job.compiled())
     for peer in peers:
         for name, run in peer.candidates(job):
             try:

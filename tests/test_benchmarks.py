@@ -21,13 +21,16 @@ def load_all():
 @pytest.mark.parametrize(
     ("command", "title", "candidates"),
     [
-        (["training.py", "a", "scikit-learn"], "(a) moons, momentum", {"dlcourse", "scikit-learn"}),
+        (["training.py", "a", "scikit-learn"], "(a) moons, momentum", {"dlcourse", "dlcourse, Numba", "scikit-learn"}),
+        (["training.py", "c", "scikit-learn"], "(c) 10 × 100 tanh, statistics", {"dlcourse"}),
+        (["training.py", "h", "scikit-learn"], "(h) 10 × 100 tanh, histograms", {"dlcourse"}),
         (["lanes.py", "2"], "2 learning rates of job (a)", {"lanes", "one after the other"}),
         (["surfaces.py"], "(e) 10 rules, 3 surfaces, 500 steps", {"dlcourse"}),
         (["sweeps.py", "4"], "4 learning rates of job (a)", {"one after the other", "2 processes, lanes"}),
     ],
 )
-def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_path):
+def test_a_benchmark_reports_what_it_measured(command, title, candidates, tmp_path, monkeypatch):
+    monkeypatch.setenv("DLCOURSE_CACHE", str(tmp_path))
     script, *arguments = command
     program = [sys.executable, str(BENCHMARKS / script), *arguments]
     text = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, cwd=tmp_path).stdout
