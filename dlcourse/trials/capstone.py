@@ -40,7 +40,7 @@ def convolutions(channels):
     sides="three convolutions and an MLP, 300 steps of Adam, the better of two rates; positions in order, or shuffled",
     measure="test accuracy: the lead in order, less twice the lead that is left where positions are shuffled",
     unit="points",
-    designs=36,
+    designs=150,
 )
 def neighbours_make_the_lead(size, channels, units, seed):
     def lead(shuffled):
@@ -79,7 +79,7 @@ def improved(poor, better, size, seed):
     sides="a CNN; He's start; Adam along a cosine, 15 epochs: each on average over the four states of the other two",
     measure="points of test accuracy that the structure buys, less those of the better of the other two",
     unit="points",
-    designs=36,
+    designs=60,
 )
 def structure_buys_most(structure, start, rule, size, seed):
     reads = np.empty((2, 2, 2))
@@ -156,7 +156,7 @@ CHOICE = {
     measure="points that the first is too high by, mean over 100 draws of lines; one at most",
     unit="points",
     margin=1,
-    designs=50,
+    designs=60,
 )
 def the_best_is_as_good_as_it_looks(tries, count, units, epochs, seed):
     said, reads = promised(alike(tries, units, epochs, seed), count, seed)
@@ -169,7 +169,7 @@ def the_best_is_as_good_as_it_looks(tries, count, units, epochs, seed):
     sides="runs that differ in the start alone, of which the best is kept",
     measure="σ√(2 ln n) minus what the best is too high by, mean over 100 draws of lines",
     unit="points",
-    designs=50,
+    designs=60,
 )
 def luck_has_a_limit(tries, count, units, epochs, seed):
     right = alike(tries, units, epochs, seed)
@@ -199,7 +199,7 @@ def back(patient, treatment, seed):
     sides="a patient of the clinic, untreated and with one treatment; data, start and order by lot",
     measure="signs of health that come back, if all five are there at the end; else minus those that are not",
     unit="signs",
-    designs=50,
+    designs=60,
 )
 def one_change_cures(patient, seed):
     return back(patient, clinic.TREATMENTS[clinic.CURES[patient][0]], seed)
@@ -291,7 +291,7 @@ def with_bug(bug, depth, units):
     measure="test accuracy on digits: points that the bug costs, five or more",
     unit="points",
     tolerance=5,
-    designs=50,
+    designs=60,
 )
 def what_learns_has_no_bug(bug, depth, units, size, seed):
     data = nets.split("digits", size, seed, validation=300, test=500)

@@ -108,7 +108,7 @@ def twins_stay_twins(value, activation, depth, units, rule, rate, dropout, seed)
     sides="the constant, and Xavier (tanh) or MSRA (ReLU), each at its best rate and epoch",
     measure="test accuracy, of digits: two thirds of the good start's, less the constant's",
     unit="points",
-    designs=40,
+    designs=120,
 )  # fmt: skip
 def constant_stalls(value, sign, activation, depth, units, seed):
     good, alike = (
@@ -167,7 +167,7 @@ def any_noise_parts_twins(activation, value, rate, units, seed):
     sides="positive unit ball and Xavier, each at its best rate and epoch",
     measure="test accuracy, of digits",
     unit="points",
-    designs=40,
+    designs=300,
 )
 def unit_ball_is_better(depth, units, size, rule, seed):
     ball, xavier = (
@@ -195,7 +195,7 @@ def by_the_law(depth, units, rule, seed):
     sides="the start of the variance law, deviation 4/√n and b = −½ ΣW, at its best rate and epoch",
     measure="test accuracy, of digits, below one half",
     unit="points",
-    designs=40,
+    designs=60,
 )
 def deep_sigmoids_never_learn(depth, units, rule, seed):
     return 50 - by_the_law(depth, units, rule, seed)
@@ -207,7 +207,7 @@ def deep_sigmoids_never_learn(depth, units, rule, seed):
     sides="deviation 4/√n with b = −½ ΣW, and Xavier, 1/√n with b = 0, each at its best rate and epoch",
     measure="test accuracy, of digits",
     unit="points",
-    designs=40,
+    designs=120,
 )
 def law_for_sigmoids(depth, units, rule, seed):
     return by_the_law(depth, units, rule, seed) - reads(dl.Xavier(), "sigmoid", [units] * depth, seed, rule=rule)
@@ -282,7 +282,7 @@ def good_start_reads_more(scale, activation, depth, units, seed):
     sides="ReLU and MSRA, fan in, out and average, on layers that taper or widen; each at its best rate and epoch",
     measure="test accuracy, of digits: half of the best fan's, less the worst one's",
     unit="points",
-    designs=40,
+    designs=60,
 )  # fmt: skip
 def wrong_fan_fails(first, last, depth, seed):
     widths = np.geomspace(first, last, depth).round().astype(int).tolist()

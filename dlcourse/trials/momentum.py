@@ -347,7 +347,7 @@ def four_times_the_batch(data, units, batch_size, steps, seed):
         "rate": Log(0.003, 0.15, "η"),
     },
     sides="momentum 0.9, and plain descent with the same rate or with η/(1 − μ)",
-    measure="loss of the unluckiest of 12 starts less that of the luckiest, after 30 epochs",
+    measure="loss of the unluckiest of 12 starts less that of the luckiest, after 30 epochs; −300: four times as wide",
     unit="% narrower",
 )
 def momentum_cures_the_luck(rival, data, units, rate, seed):
@@ -357,7 +357,8 @@ def momentum_cures_the_luck(rival, data, units, rate, seed):
         rule, layers = dl.Momentum(rate, momentum), lambda: nets.hidden(units, 1, dl.ReLU, int(train.y.max()) + 1)
         return np.ptp(nets.last_losses(layers, train, rule, range(12), epochs=30, batch_size=20, seed=seed))
 
-    return 100 * (1 - gap(0.9, rate) / gap(0.0, 10 * rate if rival == "steps as long" else rate))
+    with_it, without = gap(0.9, rate), gap(0.0, 10 * rate if rival == "steps as long" else rate)
+    return 100 * (1 - min(with_it / max(without, 1e-9), 4))  # units that all die leave no gap at all
 
 
 @trial(

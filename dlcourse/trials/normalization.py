@@ -445,7 +445,7 @@ def weights_never_shrink(rule, eta, depth, units, batch_size, seed):
     measure="difference, a tenth at most",
     unit="%",
     margin=10,
-    designs=60,
+    designs=150,
 )
 def resting_turn_is_known(eta, turned, activation, units, batch_size, seed):
     network = dl.Network(layers(activation, 2, units, normed), input_shape=(64,), seed=seed, dtype="float64")

@@ -152,7 +152,7 @@ def correction_lengthens(forgets, forgets_squares, gradient):
     measure="test accuracy, more than one point apart",
     unit="points",
     tolerance=1,
-    designs=40,
+    designs=200,
 )
 def adam_needs_correction(data, size, batch_size, epochs, seed):
     parts = nets.split(data, size, seed)
@@ -280,7 +280,7 @@ def newton_finds_minima(surface, x, y):
     sides="ANGD at the best of three rates, and the best of the three rules at the best of 13",
     measure="steps until the loss is below 0.001, and stays so; 300 at most",
     unit="% fewer steps",
-    designs=40,
+    designs=200,
 )
 def natural_gradient_crosses(spread, examples, seed):
     data = natural.twins(spread, seed, examples)
@@ -304,7 +304,7 @@ def natural_gradient_crosses(spread, examples, seed):
     sides="the rule and plain descent, each at its best rate",
     measure="training loss at the end, mean of four starts",
     unit="% lower",
-    designs=50,
+    designs=400,
 )
 def memory_beats_none(rule, data, size, batch_size, epochs, seed):
     train, layers = nets.split(data, size, seed).train, lambda: nets.hidden(24, 1, dl.ReLU, 10)

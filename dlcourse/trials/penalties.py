@@ -69,7 +69,7 @@ def penalized(data, std, l1, l2, steps=600):
     sides="one layer, every input given twice: L2; no penalty; L1, of eight strengths the one that fits as well as L2",
     measure="how unevenly copies share, Σ|w₁ − w₂| / Σ|w₁ + w₂|: the more even of L1 and no penalty, minus L2",
     unit="points",
-    designs=40,
+    designs=60,
 )
 def l2_spreads_weights(data, size, wrong, std, jitter, strength, seed):
     data, rng, l1 = nets.split(data, size, seed, wrong=wrong, test=1).train, np.random.default_rng(seed), np.zeros(10)

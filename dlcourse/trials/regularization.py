@@ -96,7 +96,7 @@ def brakes_repair_wrong_labels(brake, plain, wrong, size, units, seed):
     measure="epochs until the loss on all training examples, nothing left out, is at the goal and stays there",
     unit="% fewer epochs",
     tolerance=25,
-    designs=50,
+    designs=100,
 )
 def dropout_lowers_cost(size, p, units, goal, seed):
     data = nets.split("digits", size, seed, validation=1, test=1)
@@ -288,7 +288,7 @@ def stopping_buys_accuracy(data, size, wrong, units, seed):
     sides="a network that has learned labels drawn by lot, all of them, and the same, as long, with the true labels",
     measure="test accuracy with the true labels, below 15 %: guessing reads 10",
     unit="points",
-    designs=40,
+    designs=60,
 )
 def memory_forbids_generalizing(data, size, units, depth, rate, seed):
     parts = nets.split(data, size, seed, test=500)
