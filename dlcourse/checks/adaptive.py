@@ -58,7 +58,7 @@ def averages(gradients: Any, rho: float) -> Any:
     return (1 - rho) * np.tril(rho ** np.abs(ages)) @ gradients**2
 
 
-def along(theta: Any, gradients: Any, lr: float, s: Any, eps: float) -> Any:
+def after(theta: Any, gradients: Any, lr: float, s: Any, eps: float) -> Any:
     """Where theta ends if s is known for every step."""
     return theta - lr * (gradients / (np.sqrt(s) + eps)).sum(axis=0)
 
@@ -97,10 +97,10 @@ adagrad_and_rmsprop = Exercise(
                 both(t, g, lr, r, e)[0], walk(t, g, lr, r, 1 - r, e, begin=(g**2).sum(axis=0))),
         "AdaGrad divides by the sum over all steps from the first one on. s holds the squares that have come so far.":
             lambda t, g, lr, r, e: (
-                along(t, g, lr, (g**2).sum(axis=0), e), both(t, g, lr, r, e)[1]),
+                after(t, g, lr, (g**2).sum(axis=0), e), both(t, g, lr, r, e)[1]),
         "AdaGrad's s is the mean of the squares so far. It is their sum, and only grows.":
             lambda t, g, lr, r, e: (
-                along(t, g, lr, np.cumsum(g**2, axis=0) / np.arange(1, len(g) + 1)[:, None], e),
+                after(t, g, lr, np.cumsum(g**2, axis=0) / np.arange(1, len(g) + 1)[:, None], e),
                 both(t, g, lr, r, e)[1]),
         "The step divides by the old s. First bring s up to date, then step.":
             lambda t, g, lr, r, e: both(t, g, lr, r, e, step=lambda g, s, old, e: by_root(g, old, s, e)),
@@ -125,7 +125,7 @@ adagrad_and_rmsprop = Exercise(
         "This is RMSProp with Adam's bias correction. RMSProp has none: its first steps are longer.":
             lambda t, g, lr, r, e: (
                 both(t, g, lr, r, e)[0],
-                along(t, g, lr, averages(g, r) / (1 - r ** np.arange(1, len(g) + 1)[:, None]), e)),
+                after(t, g, lr, averages(g, r) / (1 - r ** np.arange(1, len(g) + 1)[:, None]), e)),
         "Only the first step is made. Does the return stand inside the loop?":
             lambda t, g, lr, r, e: both(t, g[:1], lr, r, e),
         "Only the last step is made: theta and s are to be carried from step to step.":
@@ -140,7 +140,7 @@ adagrad_and_rmsprop = Exercise(
     },
     variants=(
         lambda t, g, lr, r, e: (
-            along(t, g, lr, np.cumsum(g * g, axis=0), e), along(t, g, lr, averages(g, r), e)),
+            after(t, g, lr, np.cumsum(g * g, axis=0), e), after(t, g, lr, averages(g, r), e)),
         lambda t, g, lr, r, e: [place.tolist() for place in both(t, g, lr, r, e)],
     ),
     hints=(
