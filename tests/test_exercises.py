@@ -198,14 +198,14 @@ def dlcourse(*args):
 def test_check_and_progress_from_a_shell(tmp_path):
     path = tmp_path / "mine.ipynb"
     notebook = nbformat.read(ROOT / "solutions" / "adaptive" / "adaptive.ipynb", 4)
-    left = next(cell for cell in notebook.cells if cell.metadata.nbgrader.grade_id == "rmsprop_step")
-    left.source = left.source.replace("(1 - rho) * grad**2", "grad**2")
+    left = next(cell for cell in notebook.cells if cell.metadata.nbgrader.grade_id == "adagrad_and_rmsprop")
+    left.source = left.source.replace("walk(rho, 1 - rho)", "walk(rho, 1)")
     notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
     nbformat.write(notebook, path)
     done = dlcourse("check", path)
     assert done.returncode == 1
-    assert "✓ One step of AdaGrad: solved, 2 of 2 points" in done.stdout
-    assert "→ The new square enters in full. An average gives it the weight 1 − ρ." in done.stdout
+    assert "✓ One step of AdaDelta: solved, 3 of 3 points" in done.stdout
+    assert "→ RMSProp takes the new square in full. An average gives it the weight 1 − ρ." in done.stdout
     assert "stopped: ZeroDivisionError: division by zero" in done.stdout
     count = sum(entry.notebook == "adaptive" for entry in TABLE.values())
     assert done.stdout.endswith(f"{count - 1} of {count} solved\n")
@@ -213,9 +213,9 @@ def test_check_and_progress_from_a_shell(tmp_path):
 
     progress = dlcourse("progress", tmp_path)
     assert progress.returncode == 0
-    assert progress.stdout.startswith(f"4 of {len(TABLE)} exercises, 12 of ")
-    assert "✓ One step of AdaGrad" in progress.stdout
-    assert "· One step of RMSProp" in progress.stdout
+    assert progress.stdout.startswith(f"3 of {len(TABLE)} exercises, 10 of ")
+    assert "✓ One step of AdaDelta" in progress.stdout
+    assert "· Two memories: AdaGrad and RMSProp" in progress.stdout
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{", '{"nbformat": 4}', "\0"])

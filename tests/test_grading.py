@@ -709,7 +709,7 @@ def test_a_submission_that_kills_every_process_costs_nobody_else_a_grade(tmp_pat
 
 @sandboxed
 def test_the_notebooks_of_half_the_class_are_what_was_handed_out(three, tmp_path):
-    hand_in(three, "eve", "def adam_step(*a): return 1", "def rmsprop_step(*a): return 1", name="momentum.ipynb")
+    hand_in(three, "eve", "def adam_step(*a): return 1", "def adadelta_step(*a): return 1", name="momentum.ipynb")
     summary = grade_folder(three, tmp_path / "out", notebooks=())
     assert {exercises()[name].notebook for name in summary.exercises} == {"momentum"}
     with pytest.raises(UserError, match="--notebook must be the name of an exercise notebook"):

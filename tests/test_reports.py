@@ -31,19 +31,20 @@ def unwritten(theta, velocity, grad, learning_rate, momentum):
     raise NotImplementedError("Return theta and velocity.")
 
 
-def stops(step, lr, length, rate):
-    return lr / (1 + rate * min(step, length) / length)
+def stops(step, lr, length, rate, staircase):
+    periods = min(step, length) / length
+    return lr * rate ** (int(periods) if staircase else periods)
 
 
 # Order
 
 
 def test_the_named_mistake_comes_first_then_what_fails():
-    lines = repr(dl.check("inverse_time_decay", stops)).splitlines()
+    lines = repr(dl.check("exponential_decay", stops)).splitlines()
     assert lines[1].startswith("  → The decay ends at decay_steps.")
     marks = [line.strip()[0] for line in lines if line.strip()[0] in "✓✗"][1:]
     assert marks == sorted(marks, reverse=True)
-    page = dl.check("inverse_time_decay", stops)._repr_html_()
+    page = dl.check("exponential_decay", stops)._repr_html_()
     assert page.index("The decay ends at") < page.index("agrees with the formula")
 
 
@@ -108,9 +109,9 @@ def judged(name, function, seed=0):
 
 def test_a_near_miss_says_perhaps():
     """A decay that ends, and another slip at step 0."""
-    found = judged("inverse_time_decay", lambda s, *a: 7.0 if s == 0 else stops(s, *a))
+    found = judged("exponential_decay", lambda s, *a: 7.0 if s == 0 else stops(s, *a))
     assert found.perhaps and "→ Perhaps: The decay ends at decay_steps." in repr(found)
-    assert not judged("inverse_time_decay", stops).perhaps
+    assert not judged("exponential_decay", stops).perhaps
 
 
 @pytest.mark.parametrize("scale", [2**0.5, 1.5, 2.5])
@@ -130,7 +131,7 @@ def test_draws_of_the_same_law_have_a_name_only_perhaps():
 
 
 def test_the_part_of_a_curve_that_is_wrong_is_named():
-    found = repr(judged("inverse_time_decay", stops))
+    found = repr(judged("exponential_decay", stops))
     assert "beyond its end; right at step 0, on the way and at its end." in found
 
 
@@ -144,7 +145,7 @@ def test_regimes_tell_a_difference_or_nothing():
 
 
 def test_a_wrong_curve_is_drawn_beside_the_right_one_in_words_too():
-    report = dl.check("inverse_time_decay", stops)
+    report = dl.check("exponential_decay", stops)
     picture = tree.fromstring(report.picture)
     assert picture.get("role") == "img" and "furthest apart at step" in picture.get("aria-label")
     lines = [element for element in picture if element.tag == "polyline"]
@@ -155,7 +156,7 @@ def test_a_wrong_curve_is_drawn_beside_the_right_one_in_words_too():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300, 0.0])
 def test_no_curve_breaks_its_picture(value):
-    report = dl.check("inverse_time_decay", lambda s, *a: value if s > 3 else 0.5)
+    report = dl.check("exponential_decay", lambda s, *a: value if s > 3 else 0.5)
     assert not report.picture or tree.fromstring(report.picture) is not None
     assert "nan," not in report.picture
 

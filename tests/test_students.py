@@ -144,12 +144,14 @@ def test_an_answer_that_does_not_hang_on_its_inputs_is_wrong(name):
 
 
 def test_a_mistake_is_named_though_arrays_were_changed_in_place():
-    def adagrad_step(theta, s, grad, learning_rate, eps):
-        s += grad**2
-        return theta - learning_rate * grad / np.sqrt(s + eps), s
+    def adadelta_step(theta, s, d, grad, learning_rate, rho, eps):
+        s *= rho
+        s += (1 - rho) * grad**2
+        delta = (np.sqrt(d) + eps) / (np.sqrt(s) + eps) * grad
+        return theta - learning_rate * delta, s, rho * d + (1 - rho) * delta**2
 
-    found = dl.check("adagrad_step", adagrad_step)
-    assert found.mistake.startswith("ε stands inside the root.")
+    found = dl.check("adadelta_step", adadelta_step)
+    assert found.mistake.startswith("ε stands outside the roots.")
     assert "s changed." in repr(found)
 
 
@@ -284,8 +286,8 @@ def test_a_mistake_is_named_whatever_the_order_of_the_dice(sentence):
 @pytest.mark.parametrize(("name", "answer", "sentence"), [
     ("numeric_gradient", lambda f, w, h: [
         (f(w + e) - f(w - e)) / (2 * h) for e in h * np.eye(w.size).reshape(-1, *w.shape)], "The slopes come back"),
-    ("l1_penalty", lambda w, strength: (
-        (strength * np.abs(w)).tolist(), (strength * np.sign(w)).tolist()), "The penalty is not added up"),
+    ("elastic_net", lambda w, l1, l2: (
+        (l1 * np.abs(w) + l2 * w**2).tolist(), (l1 * np.sign(w) + 2 * l2 * w).tolist()), "The penalty is not added up"),
 ])
 def test_a_mistake_of_form_is_named_for_lists_too(name, answer, sentence):
     assert dl.check(name, answer).mistake.startswith(sentence)

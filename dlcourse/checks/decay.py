@@ -66,43 +66,6 @@ exponential_decay = Exercise(
     ),
 )
 
-inverse_time_decay = Exercise(
-    **HOME,
-    name="inverse_time_decay",
-    title="Inverse time decay",
-    draw=along(lambda rng, n: (*start_and_length(rng, n), between(rng, 0.3, 2.0))),
-    examples=[(20, 1.0, 10, 0.5)],
-    equal={"step and decay_rate have changed places": "only their product counts"},
-    reference=lambda step, initial_learning_rate, decay_steps, decay_rate: (
-        initial_learning_rate / (1 + decay_rate * step / decay_steps)),
-    mistakes={
-        "The 1 is missing: at step 0 this divides by zero, and later the rate is too large.":
-            lambda s, lr, D, r: lr / (r * s / D) if s else math.inf,
-        "The step is not divided by decay_steps.": lambda s, lr, D, r: lr / (1 + r * s),
-        "This falls in stairs, step // decay_steps. Here every step counts.":
-            lambda s, lr, D, r: lr / (1 + r * (s // D)),
-        "This is exponential decay, e to the −decay_rate · s/D. 1/(1 + x) falls more slowly in the end.":
-            lambda s, lr, D, r: lr * math.exp(-r * s / D),
-        "The decay ends at decay_steps. Inverse time goes on for ever.":
-            lambda s, lr, D, r: lr / (1 + r * min(s, D) / D),
-        "decay_rate multiplies the 1 as well: the rate starts too low.": lambda s, lr, D, r: lr / (r * (1 + s / D)),
-        "The denominator stands under a root. That is another schedule, 1/√t.":
-            lambda s, lr, D, r: lr / math.sqrt(1 + r * s / D),
-        "This multiplies where it should divide: the rate grows.": lambda s, lr, D, r: lr * (1 + r * s / D),
-        "A pair of brackets is missing: all of 1 + decay_rate · s/D stands below the line.":
-            lambda s, lr, D, r: lr / (1 + r) * s / D,
-        "A pair of brackets is missing: what stands behind the 1 is added to the rate.":
-            lambda s, lr, D, r: lr + r * s / D,
-        "decay_rate is a power of 1 + s/D here. It is a factor of s/D.": lambda s, lr, D, r: lr / (1 + s / D) ** r,
-    },
-    variants=(lambda s, lr, D, r: lr * D / (D + r * s), lambda s, lr, D, r: np.float32(lr) / (1 + r * (s / D))),
-    hints=(
-        "One fraction. At step 0 it must be the initial rate, so the denominator is 1 there.",
-        "The denominator is 1 plus decay_rate for every decay_steps steps that have passed.",
-        "initial_learning_rate / (1 + decay_rate * step / decay_steps)",
-    ),
-)
-
 polynomial_decay = Exercise(
     **HOME,
     name="polynomial_decay",
@@ -242,4 +205,4 @@ cosine_restarts = Exercise(
 )
 # fmt: on
 
-EXERCISES = [exponential_decay, inverse_time_decay, polynomial_decay, cosine_decay, cosine_restarts]
+EXERCISES = [exponential_decay, polynomial_decay, cosine_decay, cosine_restarts]

@@ -10,18 +10,14 @@ from dlcourse.checks.families import between, same
 HOME: Any = {"chapter": "04_regularization", "notebook": "penalties"}
 
 
-def weights_and(*strengths: tuple[float, float]) -> Any:
-    """Weights in several shapes, a zero among them, and settings drawn between bounds."""
-
-    def draw(rng: np.random.Generator) -> list[tuple]:
-        calls = []
-        for shape in ((4,), (3, 2), (2, 3, 4)):
-            w = rng.normal(size=shape)
-            w.flat[0] = 0.0
-            calls.append((w, *(between(rng, *bounds) for bounds in strengths)))
-        return calls
-
-    return draw
+def weights_and_strengths(rng: np.random.Generator) -> list[tuple]:
+    """Weights in several shapes, every third exactly 0; both penalties, and each of them alone."""
+    calls = []
+    for shape, has_l1, has_l2 in (((4,), 1, 1), ((3, 2), 0, 1), ((2, 3, 4), 1, 0), ((5,), 1, 1)):
+        w = rng.normal(size=shape)
+        w.flat[::3] = 0.0
+        calls.append((w, has_l1 * between(rng, 0.1, 0.4), has_l2 * between(rng, 0.5, 1.0)))
+    return calls
 
 
 def slope_fits(penalty: Any) -> Any:
@@ -40,117 +36,78 @@ def slope_fits(penalty: Any) -> Any:
 
 
 # fmt: off
-l1_penalty = Exercise(
-    **HOME,
-    name="l1_penalty",
-    title="L1: penalty and gradient",
-    returns=("penalty", "gradient"),
-    draw=weights_and((0.1, 1.0)),
-    examples=[(np.array([2.0, -3.0, 0.0]), 0.1)],
-    reference=lambda w, strength: (strength * np.abs(w).sum(), strength * np.sign(w)),
-    properties={
-        "where a weight is 0 the gradient is 0": lambda given, got: got[1][given.w == 0] == 0,
-    },
-    mistakes={
-        "The bars are missing: without |w| positive and negative weights cancel.":
-            lambda w, s: (s * w.sum(), s * np.ones_like(w)),
-        "The gradient is λ everywhere. It has the sign of the weight: λ sign(w).":
-            lambda w, s: (s * np.abs(w).sum(), s * np.ones_like(w)),
-        "The gradient is λ|w|. |w| rises with the slope 1, however large w is: λ sign(w).":
-            lambda w, s: (s * np.abs(w).sum(), s * np.abs(w)),
-        "This is L2, λΣw².": lambda w, s: (s * (w**2).sum(), 2 * s * w),
-        "The penalty is the mean. It is the sum.": lambda w, s: (s * np.abs(w).mean(), s * np.sign(w) / w.size),
-        "The strength λ is missing in the gradient.": lambda w, s: (s * np.abs(w).sum(), np.sign(w)),
-        "The gradient points the wrong way: the penalty grows away from 0, so it is +λ sign(w).":
-            lambda w, s: (s * np.abs(w).sum(), -s * np.sign(w)),
-        "Where a weight is 0 the gradient divides 0 by 0, w/|w|. np.sign(0) is 0.":
-            lambda w, s: (s * np.abs(w).sum(), s * w / np.abs(w)),
-        "The penalty is not added up. It is one number for all weights.":
-            lambda w, s: (s * np.abs(w), s * np.sign(w)),
-        "At 0 the gradient is −λ. There the bend is, and we take 0: np.sign does.":
-            lambda w, s: (s * np.abs(w).sum(), np.where(w > 0, s, -s)),
-        "At 0 the gradient is λ. There the bend is, and we take 0: np.sign does.":
-            lambda w, s: (s * np.abs(w).sum(), np.where(w >= 0, s, -s)),
-    },
-    variants=(
-        lambda w, s: (s * np.linalg.norm(w.ravel(), 1), np.where(w > 0, s, np.where(w < 0, -s, 0.0))),
-        lambda w, s: (sum(s * abs(v) for v in w.ravel().tolist()), s * np.sign(w)),
-    ),
-    hints=(
-        "Add up the sizes of all weights, without their signs; np.abs does that.",
-        "The slope of |w| is +1 to the right of 0 and −1 to the left. At 0 take 0.",
-        "strength * np.abs(w).sum(), strength * np.sign(w)",
-    ),
-)
-
-l2_penalty = Exercise(
-    **HOME,
-    name="l2_penalty",
-    title="L2: penalty and gradient",
-    returns=("penalty", "gradient"),
-    draw=weights_and((0.1, 1.0)),
-    examples=[(np.array([2.0, -3.0]), 0.1)],
-    reference=lambda w, strength: (strength * (w**2).sum(), 2 * strength * w),
-    mistakes={
-        "The 2 is missing in the gradient: the slope of λw² is 2λw.": lambda w, s: (s * (w**2).sum(), s * w),
-        "This is ½λΣw², PyTorch's weight_decay. Here the penalty is λΣw², as in Keras.":
-            lambda w, s: (0.5 * s * (w**2).sum(), s * w),
-        "The root is too much: ‖w‖² is the sum of squares itself.":
-            lambda w, s: (s * np.sqrt((w**2).sum()), s * w / np.sqrt((w**2).sum())),
-        "The penalty is the mean. It is the sum.": lambda w, s: (s * (w**2).mean(), 2 * s * w / w.size),
-        "This is L1, λΣ|w|.": lambda w, s: (s * np.abs(w).sum(), s * np.sign(w)),
-        "The gradient is that of a descent already, −2λw. The gradient points uphill.":
-            lambda w, s: (s * (w**2).sum(), -2 * s * w),
-        "The weights are added first and then squared. Square each, then add.":
-            lambda w, s: (s * w.sum() ** 2, 2 * s * w.sum() * np.ones_like(w)),
-        "The strength is squared too.": lambda w, s: (s**2 * (w**2).sum(), 2 * s**2 * w),
-        "The penalty is not added up. It is one number for all weights.": lambda w, s: (s * w**2, 2 * s * w),
-    },
-    variants=(
-        lambda w, s: (s * np.vdot(w, w), s * (w + w)),
-        lambda w, s: (np.float32(s * np.linalg.norm(w) ** 2), np.float32(2 * s * w)),
-    ),
-    hints=(
-        "Square every weight, add up, multiply by the strength.",
-        "The slope of λw² with respect to w is 2λw.",
-        "strength * (w**2).sum(), 2 * strength * w",
-    ),
-)
-
 elastic_net = Exercise(
     **HOME,
     name="elastic_net",
-    title="Elastic net: both at once",
+    title="Elastic net: L1 and L2 at once",
+    points=3,
     returns=("penalty", "gradient"),
-    draw=weights_and((0.1, 0.4), (0.5, 1.0)),
-    examples=[(np.array([2.0, -3.0]), 0.1, 0.01)],
+    draw=weights_and_strengths,
+    examples=[(np.array([2.0, -3.0, 0.0]), 0.1, 0.01)],
     reference=lambda w, l1, l2: (l1 * np.abs(w).sum() + l2 * (w**2).sum(), l1 * np.sign(w) + 2 * l2 * w),
     properties={
         "its gradient is its slope": slope_fits(lambda w, l1, l2: l1 * np.abs(w).sum() + l2 * (w**2).sum()),
+        "where a weight is 0 the gradient is 0": lambda given, got: got[1][given.w == 0] == 0,
     },
     mistakes={
         "Only the L1 part is there.": lambda w, a, b: (a * np.abs(w).sum(), a * np.sign(w)),
         "Only the L2 part is there.": lambda w, a, b: (b * (w**2).sum(), 2 * b * w),
+        "It is L1 or L2: where l1 is above 0, the L2 part is left out. Both count, and add up.":
+            lambda w, a, b: (
+                a * np.abs(w).sum() if a else b * (w**2).sum(), a * np.sign(w) if a else 2 * b * w),
         "l1 and l2 have changed places: l1 goes with |w|, l2 with w².":
             lambda w, a, b: (b * np.abs(w).sum() + a * (w**2).sum(), b * np.sign(w) + 2 * a * w),
-        "The 2 is missing in the gradient of the L2 part.":
+        "The 2 is missing in the gradient of the L2 part: the slope of w² is 2w.":
             lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a * np.sign(w) + b * w),
+        "The L2 part is halved, as in PyTorch's weight_decay. Here it is λ₂Σw², as in Keras.":
+            lambda w, a, b: (a * np.abs(w).sum() + 0.5 * b * (w**2).sum(), a * np.sign(w) + b * w),
         "The penalty is right, but the gradient has its L2 part only.":
             lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), 2 * b * w),
+        "The penalty is right, but the gradient has its L1 part only.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a * np.sign(w)),
         "This mixes as scikit-learn does, with a share. Here each part has a strength of its own.":
             lambda w, a, b: (
                 a * (b * np.abs(w).sum() + 0.5 * (1 - b) * (w**2).sum()), a * (b * np.sign(w) + (1 - b) * w)),
         "The two penalties are multiplied. They add up.":
             lambda w, a, b: (a * np.abs(w).sum() * b * (w**2).sum(), a * np.sign(w) * 2 * b * w),
-        "The penalty is right, but the gradient has its L1 part only.":
-            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a * np.sign(w)),
         "The bars are missing in the L1 part: positive and negative weights cancel, and its slope is l1 everywhere.":
             lambda w, a, b: (a * w.sum() + b * (w**2).sum(), a + 2 * b * w),
+        "The slope of the L1 part is λ₁ everywhere. It has the sign of the weight: λ₁ sign(w).":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a + 2 * b * w),
+        "The slope of the L1 part is λ₁|w|. |w| rises with the slope 1, however large w is: λ₁ sign(w).":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a * np.abs(w) + 2 * b * w),
+        "Where a weight is 0 the gradient divides 0 by 0, w/|w|. np.sign(0) is 0.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), a * w / np.abs(w) + 2 * b * w),
+        "At 0 the gradient is −λ₁. There the bend is, and we take 0: np.sign does.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), np.where(w > 0, a, -a) + 2 * b * w),
+        "At 0 the gradient is λ₁. There the bend is, and we take 0: np.sign does.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), np.where(w >= 0, a, -a) + 2 * b * w),
+        "The strengths are missing in the gradient.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), np.sign(w) + 2 * w),
+        "Both strengths are missing, in the penalty and in the gradient.":
+            lambda w, a, b: (np.abs(w).sum() + (w**2).sum(), np.sign(w) + 2 * w),
+        "The gradient points the wrong way, as the step of a descent does. A gradient points uphill, away from 0.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * (w**2).sum(), -a * np.sign(w) - 2 * b * w),
+        "The root is too much in the L2 part: ‖w‖² is the sum of squares itself.":
+            lambda w, a, b: (
+                a * np.abs(w).sum() + b * np.sqrt((w**2).sum()), a * np.sign(w) + b * w / np.sqrt((w**2).sum())),
+        "In the L2 part the weights are added first and then squared. Square each, then add.":
+            lambda w, a, b: (a * np.abs(w).sum() + b * w.sum() ** 2, a * np.sign(w) + 2 * b * w.sum()),
+        "The penalty is the mean over the weights. It is the sum.":
+            lambda w, a, b: (
+                a * np.abs(w).mean() + b * (w**2).mean(), (a * np.sign(w) + 2 * b * w) / w.size),
+        "The penalty is not added up. It is one number for all weights.":
+            lambda w, a, b: (a * np.abs(w) + b * w**2, a * np.sign(w) + 2 * b * w),
     },
-    variants=(lambda w, a, b: (np.sum(a * np.abs(w) + b * w * w), np.sign(w) * (a + 2 * b * np.abs(w))),),
+    variants=(
+        lambda w, a, b: (np.sum(a * np.abs(w) + b * w * w), np.sign(w) * (a + 2 * b * np.abs(w))),
+        lambda w, a, b: (
+            a * np.linalg.norm(w.ravel(), 1) + b * np.vdot(w, w),
+            np.where(w > 0, a, np.where(w < 0, -a, 0.0)) + b * (w + w)),
+    ),
     hints=(
-        "The sum of what you wrote for L1 and L2.",
-        "Both the penalties and the gradients add up; l1 belongs to |w|, l2 to w².",
+        "Two penalties add up, and so do their slopes. Write each alone first: put the other strength to 0.",
+        "The slope of |w| is +1 to the right of 0 and −1 to the left, np.sign(w); at 0 take 0. That of w² is 2w.",
         "l1 * np.abs(w).sum() + l2 * (w**2).sum(), l1 * np.sign(w) + 2 * l2 * w",
     ),
 )
@@ -272,4 +229,4 @@ clip_by_norm = Exercise(
 )
 # fmt: on
 
-EXERCISES = [l1_penalty, l2_penalty, elastic_net, max_norm, clip_by_norm]
+EXERCISES = [elastic_net, max_norm, clip_by_norm]
