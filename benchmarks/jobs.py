@@ -34,6 +34,19 @@ def orders(n, epochs, batch_size, seed=0):
     return np.concatenate([rng.permutation(n)[:whole].reshape(-1, batch_size) for _ in range(epochs)])
 
 
+def by_numba(run):
+    """The same run, compiled. The first call waits for the compiler."""
+
+    def compiled_run():
+        with dl.using("numba"):
+            losses = run()
+            while compiled.IN_WORK:
+                time.sleep(0.1)
+        return losses
+
+    return compiled_run
+
+
 class Job:
     """A network, its data, and how we train it. It looks like no other before `fit` has seen it: reset() first."""
 
@@ -46,14 +59,6 @@ class Job:
         self.network.reset()
         settings = {"epochs": self.epochs, "batch_size": self.batch_size, "drop_last": True}
         return dl.fit(self.network, dl.SoftmaxCrossEntropy(), self.optimizer, self.data, **settings).loss
-
-    def compiled(self):
-        """The same by Numba. The first call waits for the compiler."""
-        with dl.using("numba"):
-            losses = self.ours()
-            while compiled.IN_WORK:
-                time.sleep(0.1)
-        return losses
 
     @property
     def layers(self):

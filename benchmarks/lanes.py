@@ -9,14 +9,11 @@ import sys
 from common import heading, in_turn, one_core, table  # first: it sets the threads
 
 # isort: split
-import time
-
 import numpy as np
-from jobs import job_a
+from jobs import by_numba, job_a
 
 import dlcourse as dl
 from dlcourse import backend
-from dlcourse.recording import compiled
 
 OURS = "lanes"
 
@@ -36,18 +33,11 @@ def candidates(rates):
     def lanes():
         return trained(side_by_side, rates[:, None])
 
-    def compiled_lanes():
-        with dl.using("numba"):
-            losses = lanes()
-            while compiled.IN_WORK:
-                time.sleep(0.1)
-        return losses
-
     singles = loop()
     np.testing.assert_array_equal(lanes(), singles)
     yield OURS, lanes
     if not backend.why_no_numba():
-        yield "lanes, Numba", compiled_lanes
+        yield "lanes, Numba", by_numba(lanes)
     yield "one after the other", loop
     for name, make in (("torch.func.vmap", torch_vmap), ("jax.vmap, compiled", jax_vmap)):
         try:

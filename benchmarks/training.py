@@ -9,7 +9,7 @@ from common import heading, in_turn, one_core, table  # first: it sets the threa
 
 # isort: split
 import numpy as np
-from jobs import JOBS
+from jobs import JOBS, by_numba
 from peers import PACKAGES, installed
 
 from dlcourse import backend
@@ -30,7 +30,8 @@ def measure(job, peers, rounds=15, seconds=6.0):
     """Medians, and what each candidate's losses are to ours."""
     candidates, notes, ours = {OURS: job.ours}, {}, job.ours()
     if job.optimizer and not backend.why_no_numba():
-        candidates[COMPILED], notes[COMPILED] = job.compiled, agreement(ours, job.compiled())
+        run = candidates[COMPILED] = by_numba(job.ours)
+        notes[COMPILED] = agreement(ours, run())
     for peer in peers:
         for name, run in peer.candidates(job):
             try:

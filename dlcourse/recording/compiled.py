@@ -18,7 +18,7 @@ import numpy as np
 
 from dlcourse.backend import Array
 from dlcourse.recording.program import Program, Value
-from dlcourse.recording.written import Source
+from dlcourse.recording.written import PLACE, Source
 
 FUNCTIONS: dict[Any, Any] = {}  # by source and types: the compiled function, or why there is none
 IN_WORK: set[Any] = set()
@@ -91,7 +91,7 @@ class Compilation:
         if place.base not in self.memory:
             return value.array
         many, rows, columns = self.source.copies(value), place.rows, place.columns
-        start, *_, lane = self.source.at[place.number : place.number + 5]
+        start, *_, lane = self.source.at[place.number : place.number + PLACE]
         whole = self.memory[place.base][start : start + (many - 1) * lane + rows * columns].reshape(-1, rows, columns)
         whole = whole.swapaxes(-1, -2) if place.turned else whole
         return (whole if value.lanes and many == self.lanes else whole[0]).reshape(value.shape)
