@@ -83,7 +83,7 @@ def refused_by_examples(exercise: Exercise, mutant: Mutant) -> bool:
     trial = Trial(exercise, list(exercise.examples))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return all(trial.tells_apart(mutant) for _ in range(REPEATS))
+        return all(len(trial.right_so_far(mutant)) < len(trial.calls) for _ in range(REPEATS))
 
 
 def means(key: str, words: str) -> bool:
@@ -141,20 +141,20 @@ class Trial:
             ]
 
     def refuses(self, mutant: Mutant) -> bool:
-        answers: list[Answer] = []
-        if self.tells_apart(mutant, answers):
+        answers = self.right_so_far(mutant)
+        if len(answers) < len(self.calls):
             return True
         return not all(finding.passed for finding in examine(self.exercise, self.calls, answers, self.right))
 
-    def tells_apart(self, mutant: Mutant, answers: list[Answer] | None = None) -> bool:
-        """By an error or by the first answer that differs; those that do not are noted in answers."""
+    def right_so_far(self, mutant: Mutant) -> list[Answer]:
+        """Its answers, up to the first that is an error or differs."""
+        answers: list[Answer] = []
         for n, call in enumerate(self.calls):
             answer = answered(mutant, call)
             if answer is None or self.differs(n, answer):
-                return True
-            if answers is not None:
-                answers.append(answer)
-        return False
+                break
+            answers.append(answer)
+        return answers
 
     def differs(self, n: int, answer: Answer) -> bool:
         call, exercise = self.calls[n], self.exercise
