@@ -142,11 +142,11 @@ def test_the_next_session_finds_what_was_compiled(cache, numba):
     """In a process of its own that may not compile: it is on disk, or it is not."""
     assert_replays_as_plain(small_network(), LOSS, report="compiled by Numba")
     program = """
-import numpy as np, dlcourse as dl
+import dlcourse as dl
 from concepts import small_network
 from numba.core.compiler import Compiler
 from test_recording import LOSS, batches
-from dlcourse.recording import TrainingStep, compiled, written
+from dlcourse.recording import TrainingStep, compiled
 
 def refuse(*_):
     raise AssertionError("compiled anew")
@@ -160,9 +160,7 @@ for x, t in batches(network, LOSS, (8, 8)):
     step(x, t)
 print(step.report())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd="tests", timeout=PATIENCE
-    )
+    done = python(program)
     assert "compiled by Numba" in done.stdout, done.stdout + done.stderr
 
 
@@ -177,9 +175,7 @@ dl.fit(small_network(), loss, dl.SGD(0.1), problem(loss), epochs=1, batch_size=8
 print("done")
 """
     monkeypatch.setenv("DLCOURSE_CACHE", str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd="tests", timeout=PATIENCE
-    )
+    done = python(program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
