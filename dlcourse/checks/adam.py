@@ -27,6 +27,7 @@ def adam(theta: Any, m: Any, v: Any, g: Any, t: float, lr: float, b1: float, b2:
 adam_step = Exercise(
     **HOME,
     name="adam_step",
+    rounds=2,
     title="One step of Adam",
     returns=("theta", "m", "v"),
     points=3,
@@ -124,6 +125,7 @@ def amsgrad(theta: Any, m: Any, v: Any, top: Any, g: Any, t: int, lr: float, b1:
 amsgrad_step = Exercise(
     **HOME,
     name="amsgrad_step",
+    rounds=2,
     title="One step of AMSGrad",
     returns=("theta", "m", "v", "v_max"),
     draw=updates("vss", two_averages),
@@ -185,6 +187,7 @@ def with_decay(rng: np.random.Generator, t: int) -> tuple:
 adamw_step = Exercise(
     **HOME,
     name="adamw_step",
+    rounds=2,
     title="One step of AdamW",
     returns=("theta", "m", "v"),
     draw=updates("vs", with_decay),
@@ -238,6 +241,7 @@ def nadam(theta: Any, m: Any, v: Any, g: Any, t: int, lr: float, b1: float, b2: 
 nadam_step = Exercise(
     **HOME,
     name="nadam_step",
+    rounds=2,
     title="One step of Nadam, with a constant μ",
     returns=("theta", "m", "v"),
     points=3,

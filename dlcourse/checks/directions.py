@@ -38,6 +38,7 @@ def lengths_and_directions(rng: np.random.Generator) -> list[tuple]:
 weight_norm_backward = Exercise(
     **HOME,
     name="weight_norm_backward",
+    rounds=2,
     title="Weight normalization, backward",
     returns=("dv", "dg"),
     points=3,

@@ -46,6 +46,9 @@ class Exercise:
     tolerance: float = 1e-5
     points: int = 2
     variants: Sequence[Callable[..., Any]] = ()
+    rounds: int = (
+        1  # how often draw is asked for calls: twice where one draw in some hundreds cannot tell a wrong answer
+    )
     examples: Sequence[tuple] = ()  # calls of the worked example in the stub: every check asks them too
     equal: Mapping[str, str] = field(default_factory=dict)  # for gate/: a change that changes nothing, and why
     repair: bool = False  # is it handed out broken? Then the first of its mistakes is the script as it is handed out
@@ -60,7 +63,8 @@ class Exercise:
         return list(inspect.signature(self.reference).parameters)
 
     def calls(self, rng: np.random.Generator) -> list[tuple]:
-        return [*self.draw(rng), *self.examples]
+        drawn = (call for _ in range(self.rounds) for call in self.draw(rng))
+        return [*drawn, *self.examples]
 
     def given(self, call: tuple) -> SimpleNamespace:
         """The arguments of a call, by name."""

@@ -67,6 +67,7 @@ NEW_EACH_TIME = "The same generator must give the same draw. np.random.rand and 
 fans = Exercise(
     **HOME,
     name="fans",
+    rounds=2,
     title="Fan-in and fan-out",
     returns=("fan_in", "fan_out"),
     draw=lambda rng: [

@@ -122,6 +122,7 @@ def repeated(shape: tuple, nonzeros: int, std: float, rng: Any) -> Any:
 sparse_init = Exercise(
     **HOME,
     name="sparse_init",
+    rounds=2,
     title="Sparse: every unit listens to a few inputs",
     draw=shapes_and_seeds(
         ((30, 300), (20, 400), (60, 50)),

@@ -41,6 +41,7 @@ def two_modes(batches: Any, x: Any, g: Any, b: Any, e: float, d: float, *, memor
 train_then_predict = Exercise(
     **HOME,
     name="train_then_predict",
+    rounds=2,
     title="One layer, two modes",
     returns=("learned", "predicted"),
     points=4,
@@ -122,6 +123,7 @@ def two_ways(theta: Any, grads: Any, lr: float, b1: float, b2: float, eps: float
 decay_is_not_l2 = Exercise(
     **PENALTIES,
     name="decay_is_not_l2",
+    rounds=2,
     title="An experiment: is weight decay the same as L2?",
     returns=("with_l2", "with_decay"),
     points=4,

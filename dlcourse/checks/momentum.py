@@ -136,6 +136,7 @@ def valleys_and_saddles(rng: np.random.Generator) -> list[tuple]:
 newton_step = Exercise(
     **HOME,
     name="newton_step",
+    rounds=2,
     title="One step of Newton's rule",
     draw=valleys_and_saddles,
     examples=[(np.array([1.0, 1.0]), np.array([2.0, 8.0]), np.array([[2.0, 0.0], [0.0, 8.0]]))],

@@ -196,6 +196,7 @@ def cycle(s: int, top: float, n: int, share: float, div: float, final: float, *,
 one_cycle = Exercise(
     **HOME,
     name="one_cycle",
+    rounds=2,
     title="One cycle: up, and down further than it began",
     points=3,
     draw=cycles,

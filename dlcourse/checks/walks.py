@@ -49,6 +49,7 @@ def walk(
 momentum_walk = Exercise(
     **HOME,
     name="momentum_walk",
+    rounds=2,
     title="A walk with memory",
     points=3,
     draw=valleys,
@@ -109,6 +110,7 @@ def kind(values: Any) -> int:
 kind_of_point = Exercise(
     **HOME,
     name="kind_of_point",
+    rounds=2,
     title="Valley, summit or saddle?",
     draw=points_of_rest,
     examples=[(np.array([[2.0, 0.0], [0.0, -1.0]]),)],

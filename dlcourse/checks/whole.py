@@ -117,6 +117,7 @@ def are_slopes(given: Any, got: Any) -> bool:
 network_backward = Exercise(
     **HOME,
     name="network_backward",
+    rounds=2,
     title="All the way back through a network",
     returns=("dw1", "db1", "dw2", "db2"),
     points=5,
@@ -176,6 +177,7 @@ def pieces(rng: np.random.Generator) -> list[tuple]:
 accumulated_gradient = Exercise(
     **HOME,
     name="accumulated_gradient",
+    rounds=2,
     title="A batch too large for the memory",
     draw=pieces,
     equal={"sizes of length 1": "only the share of each piece counts"},
