@@ -199,7 +199,7 @@ def back(patient, treatment, seed):
     sides="a patient of the clinic, untreated and with one treatment; data, start and order by lot",
     measure="signs of health that come back, if all five are there at the end; else minus those that are not",
     unit="signs",
-    designs=60,
+    designs=150,
 )
 def one_change_cures(patient, seed):
     return back(patient, clinic.TREATMENTS[clinic.CURES[patient][0]], seed)

@@ -178,7 +178,7 @@ def unit_ball_is_better(depth, units, size, rule, seed):
 
 
 sigmoids = {
-    "depth": Whole(3, 6, "hidden layers"),
+    "depth": Whole(4, 6, "hidden layers"),
     "units": Whole(16, 32, "units in a layer"),
     "rule": OneOf(tuple(RATES), "rule"),
 }
