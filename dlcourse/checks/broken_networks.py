@@ -189,6 +189,7 @@ def both_modes(rng: np.random.Generator) -> list[tuple]:
 repair_dropout = Exercise(
     **HOME,
     name="repair_dropout",
+    rounds=2,
     title="Asked twice, it answers twice",
     draw=both_modes,
     examples=[(np.array([[1.0]]), np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]]), 0.5, False)],

@@ -116,6 +116,7 @@ def cut_rates(rng: np.random.Generator) -> list[tuple]:
 repair_cut = Exercise(
     **HOME,
     name="repair_cut",
+    rounds=2,
     title="After the cut of the rate it stops dead",
     draw=cut_rates,
     examples=[(0.0, np.array([1.0, 0.0]), np.array([1.0, 0.1]), 0.5)],
